@@ -1,0 +1,93 @@
+#include "core/shm/memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <boost/interprocess/mapped_region.hpp>
+#include <cerrno>
+#include <utility>
+
+namespace hearth::shm {
+namespace {
+
+namespace bi = boost::interprocess;
+
+// What boost::interprocess::mapped_region asks of a thing it can map.
+class MappableFd {
+ public:
+  explicit MappableFd(int fd) : fd_(fd) {}
+  bi::mapping_handle_t get_mapping_handle() const { return {fd_, false}; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+Result<UniqueFd> CreateMemory(const std::string& name, std::uint64_t bytes) {
+  UniqueFd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd.valid()) return ErrnoStatus(errno, "cannot create a memory file");
+  if (::fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0)
+    return ErrnoStatus(errno, "cannot restrict the mode of a memory file");
+  int rc = 0;
+  do {
+    rc = ::fallocate(fd.get(), 0, 0, static_cast<off_t>(bytes));
+  } while (rc != 0 && errno == EINTR);
+  if (rc != 0)
+    return ErrnoStatus(errno, fmt::format("cannot allocate {} bytes of shared memory", bytes));
+  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+    return ErrnoStatus(errno, "cannot seal a memory file");
+  return fd;
+}
+
+Result<UniqueFd> OpenReadOnly(const UniqueFd& memory) {
+  const std::string path = fmt::format("/proc/self/fd/{}", memory.get());
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid())
+    return ErrnoStatus(errno, fmt::format("cannot reopen shared memory read-only ({})", path));
+  return fd;
+}
+
+Result<std::uint64_t> SealedSize(int fd) {
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+    return Error(Code::kDataLoss,
+                 "the descriptor is not shared memory sealed against shrinking, so reading it "
+                 "could crash this process");
+  struct stat info{};
+  if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "cannot stat shared memory");
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+struct Mapping::Region {
+  bi::mapped_region mapped;
+};
+
+Mapping::Mapping() = default;
+Mapping::~Mapping() = default;
+Mapping::Mapping(Mapping&& other) noexcept { *this = std::move(other); }
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  region_ = std::move(other.region_);
+  data_ = std::exchange(other.data_, nullptr);
+  size_ = std::exchange(other.size_, 0);
+  return *this;
+}
+
+Result<Mapping> Mapping::Map(int fd, Access access) {
+  HEARTH_ASSIGN(const std::uint64_t size, SealedSize(fd));
+  if (size == 0) return Error(Code::kDataLoss, "the shared memory is empty");
+  Mapping mapping;
+  try {
+    const bi::mode_t mode = access == Access::kReadOnly ? bi::read_only : bi::read_write;
+    mapping.region_ = std::make_unique<Region>(
+        Region{bi::mapped_region(MappableFd(fd), mode, 0, static_cast<std::size_t>(size))});
+  } catch (const bi::interprocess_exception& error) {
+    return ErrnoStatus(error.get_native_error(), "cannot map shared memory");
+  }
+  mapping.data_ = static_cast<std::byte*>(mapping.region_->mapped.get_address());
+  mapping.size_ = size;
+  return mapping;
+}
+
+}  // namespace hearth::shm
