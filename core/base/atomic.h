@@ -12,7 +12,17 @@
 #ifndef HEARTH_CORE_BASE_ATOMIC_H_
 #define HEARTH_CORE_BASE_ATOMIC_H_
 
+#include <cstddef>
+#include <cstring>
 #include <type_traits>
+
+#if defined(__SANITIZE_THREAD__)
+#define HEARTH_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HEARTH_TSAN 1
+#endif
+#endif
 
 namespace hearth {
 
@@ -60,6 +70,21 @@ inline void AcquireFence() { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 inline void ReleaseFence() { __atomic_thread_fence(__ATOMIC_RELEASE); }
 // Full fence; takes part in the total order of the *Ordered operations.
 inline void OrderedFence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+// Copies bytes that another process (or, in tests, thread) may overwrite at the same time. What it
+// yields may be torn: the caller finds out afterwards, through a word it re-checks, and throws the
+// copy away. No ordering. ThreadSanitizer builds copy byte by byte with relaxed atomics, so that
+// it accepts the race; elsewhere the compiler's memcpy does the same loads, only wider.
+inline void CopyShared(void* to, const void* from, std::size_t size) {
+#if defined(HEARTH_TSAN)
+  auto* out = static_cast<unsigned char*>(to);
+  const auto* in = static_cast<const unsigned char*>(from);
+  for (std::size_t i = 0; i < size; ++i)
+    __atomic_store_n(out + i, __atomic_load_n(in + i, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+#else
+  std::memcpy(to, from, size);
+#endif
+}
 
 // One hint to the CPU that this thread spins. 10 to 140 cycles, depending on the model.
 inline void CpuRelax() {

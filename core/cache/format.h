@@ -192,7 +192,7 @@ constexpr std::uint64_t SegmentGenerationOf(std::uint64_t word) {
   return word & kSegmentGenerationMask;
 }
 
-enum class SegmentLog : std::uint8_t { kMain = 0, kSmall = 1 };
+enum class LogKind : std::uint8_t { kMain = 0, kSmall = 1 };
 inline constexpr std::uint32_t kSharedNamespace = 0xffffffffU;  // several namespaces' entries
 
 struct SegmentHeader {
@@ -201,7 +201,7 @@ struct SegmentHeader {
   Atomic<std::uint32_t> indexed_watermark;  // bytes whose entries have been published
   Atomic<std::uint64_t> latest_expiry_ms;   // of all entries; ~0 when one never expires
   std::uint32_t namespace_id;               // or kSharedNamespace
-  std::uint8_t log;                         // SegmentLog
+  std::uint8_t log;                         // LogKind
   std::uint8_t reserved0;
   std::uint16_t run_length;                 // segments of a large value; 1 otherwise
   Atomic<std::uint32_t> dead_bytes;         // of entries no slot points at any more

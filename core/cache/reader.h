@@ -1,0 +1,69 @@
+// StoreReader: looks keys up in a store that another process writes, without locks, system calls
+// or writes to shared memory. The Go package go-binding/internal/index takes the same steps.
+#ifndef HEARTH_CORE_CACHE_READER_H_
+#define HEARTH_CORE_CACHE_READER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/clock.h"
+#include "core/base/status.h"
+#include "core/cache/view.h"
+#include "core/shm/memory.h"
+
+namespace hearth::cache {
+
+enum class ReadOutcome {
+  kHit,
+  kMiss,
+  kContended,  // the entry changed under every one of kMaxReadAttempts tries: ask the writer
+};
+inline constexpr int kMaxReadAttempts = 8;
+
+struct ReadResult {
+  ReadOutcome outcome = ReadOutcome::kMiss;
+  std::uint64_t version = 0;
+  std::uint64_t hard_expiry_ms = kNever;  // store time
+  std::uint64_t soft_expiry_ms = kNever;
+  bool stale = false;  // the soft expiry has passed
+};
+
+// Thread-safe: any number of threads may read at once. Consistency: reads of one key are
+// linearizable; a Get that begins after a Set or Delete was acknowledged sees it or a later one.
+class StoreReader {
+ public:
+  // Maps `fd` read-only and checks it. Errors: those of shm::Mapping::Map and StoreView::Of.
+  static Result<StoreReader> Attach(int fd, const Clock& clock = Clock::System());
+  // Reads through a mapping that the caller keeps alive: the writer itself, and tests.
+  StoreReader(const StoreView& view, const Clock& clock) : view_(view), clock_(&clock) {}
+
+  // Copies the value of `key` to `*value` on a hit; leaves it unspecified otherwise. Any key length
+  // is accepted; those no entry can have are misses, as are ids of namespaces that do not exist.
+  ReadResult Get(std::uint16_t namespace_id, std::string_view key, std::string* value) const;
+
+  // Id of the live namespace called `name`. O(namespaces); kNotFound.
+  Result<std::uint16_t> FindNamespace(std::string_view name) const;
+
+  const StoreView& view() const { return view_; }
+  // Store time now, in ms.
+  std::uint64_t NowMs() const { return view_.StoreTimeMs(clock_->MonotonicNanos()); }
+
+ private:
+  struct Attempt;
+  std::optional<ReadResult> TryGet(std::uint16_t namespace_id, std::string_view key,
+                                   std::uint64_t hash, std::string* value) const;
+  bool TrySlot(std::uint64_t slot, std::uint16_t namespace_id, std::string_view key,
+               Attempt* attempt) const;
+  std::optional<ReadResult> Finish(const Attempt& attempt, const NamespaceRecord& record,
+                                   std::string* value) const;
+
+  shm::Mapping mapping_;
+  StoreView view_;
+  const Clock* clock_;
+};
+
+}  // namespace hearth::cache
+
+#endif  // HEARTH_CORE_CACHE_READER_H_

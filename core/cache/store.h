@@ -1,0 +1,50 @@
+// Store: creates a store's memory and owns its writable mapping.
+#ifndef HEARTH_CORE_CACHE_STORE_H_
+#define HEARTH_CORE_CACHE_STORE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/base/fd.h"
+#include "core/base/status.h"
+#include "core/cache/view.h"
+#include "core/shm/memory.h"
+
+namespace hearth::cache {
+
+struct StoreOptions {
+  std::string name = "default";
+  // Of the data area; index pages are taken from it as they are needed. Rounded down to whole
+  // segments. At least kMinSegments segments.
+  std::uint64_t bytes = std::uint64_t{256} << 20U;
+  std::uint64_t segment_bytes = std::uint64_t{1} << kDefaultSegmentShift;  // power of two
+  std::uint32_t namespace_capacity = 4096;
+};
+inline constexpr std::uint32_t kMinSegments = 8;
+
+// Move-only. The descriptor keeps the memory alive beyond this process wherever it is held.
+class Store {
+ public:
+  // Allocates all memory of the store now. kInvalidArgument for impossible sizes,
+  // kResourceExhausted when the machine has not got the memory.
+  static Result<Store> Create(const StoreOptions& options, const Clock& clock = Clock::System());
+
+  const StoreView& view() const { return view_; }
+  const UniqueFd& fd() const { return fd_; }
+  // To hand to readers.
+  const UniqueFd& read_only_fd() const { return read_only_fd_; }
+  std::uint64_t bytes() const { return mapping_.size(); }
+
+ private:
+  Store(UniqueFd fd, UniqueFd read_only_fd, shm::Mapping mapping, const StoreView& view);
+
+  UniqueFd fd_;
+  UniqueFd read_only_fd_;
+  shm::Mapping mapping_;
+  StoreView view_;
+};
+
+}  // namespace hearth::cache
+
+#endif  // HEARTH_CORE_CACHE_STORE_H_

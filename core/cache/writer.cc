@@ -1,0 +1,380 @@
+#include "core/cache/writer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/crc32c.h"
+#include "core/base/failpoint.h"
+#include "core/base/units.h"
+
+namespace hearth::cache {
+namespace {
+
+constexpr std::uint64_t kOriginSequenceMask = (std::uint64_t{1} << 48U) - 1;
+// A century; longer TTLs are a mistake of units, and sums stay far from overflow.
+constexpr std::uint64_t kMaxTtlMs = std::uint64_t{100} * 365 * 86400 * 1000;
+
+bool ValidName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxNamespaceNameBytes &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
+
+Result<std::uint64_t> ExpiryOf(std::uint64_t ttl_ms, std::uint64_t default_ms, std::uint64_t now) {
+  if (ttl_ms == kTtlOfNamespace) ttl_ms = default_ms == 0 ? kTtlNone : default_ms;
+  if (ttl_ms == kTtlNone) return kNever;
+  if (ttl_ms > kMaxTtlMs)
+    return Error(Code::kInvalidArgument, "a TTL of {} ms is more than a century", ttl_ms);
+  return now + ttl_ms;
+}
+
+}  // namespace
+
+StoreWriter::StoreWriter(const StoreView& view, const Clock& clock)
+    : view_(view),
+      clock_(&clock),
+      reader_(view, clock),
+      log_(view),
+      index_(view, [this] { return TakeIndexSegment(); }) {}
+
+Result<std::unique_ptr<StoreWriter>> StoreWriter::Create(const StoreView& view,
+                                                         const Clock& clock) {
+  std::unique_ptr<StoreWriter> writer(new StoreWriter(view, clock));
+  HEARTH_TRY(writer->index_.Init());
+  shm::PublishRegion(view.prefix());
+  return writer;
+}
+
+Result<std::uint16_t> StoreWriter::CreateNamespace(std::string_view name,
+                                                   const NamespaceOptions& options) {
+  if (!ValidName(name))
+    return Error(Code::kInvalidArgument,
+                 "'{}' is not a namespace name: 1 to {} characters of A-Z a-z 0-9 . _ -", name,
+                 kMaxNamespaceNameBytes);
+  if (options.quota_max_bytes != 0 && options.quota_max_bytes < 2 * view_.segment_bytes())
+    return Error(Code::kInvalidArgument,
+                 "the quota of namespace '{}' is {}, but must be 0 or at least two segments ({})",
+                 name, FormatBytes(options.quota_max_bytes),
+                 FormatBytes(2 * std::uint64_t{view_.segment_bytes()}));
+  if (options.hard_ttl_ms > kMaxTtlMs || options.soft_ttl_ms > kMaxTtlMs ||
+      (options.hard_ttl_ms != 0 && options.soft_ttl_ms > options.hard_ttl_ms))
+    return Error(Code::kInvalidArgument,
+                 "the TTLs of namespace '{}' do not fit: soft {} ms, hard {} ms (soft must not "
+                 "exceed hard, neither a century)",
+                 name, options.soft_ttl_ms, options.hard_ttl_ms);
+  if (reader_.FindNamespace(name).ok())
+    return Error(Code::kAlreadyExists, "namespace '{}' exists already", name);
+  for (std::uint32_t id = 1; id < view_.namespace_capacity(); ++id) {
+    NamespaceRecord& record = view_.namespace_record(id);
+    if (record.state.LoadRelaxed() != static_cast<std::uint32_t>(NamespaceState::kFree)) continue;
+    record.flags = options.evict ? 0 : kNamespaceNoEvict;
+    record.flushed_version.StoreRelaxed(view_.header().last_version.LoadRelaxed());
+    record.default_hard_ttl_ms.StoreRelaxed(options.hard_ttl_ms);
+    record.default_soft_ttl_ms.StoreRelaxed(options.soft_ttl_ms);
+    record.quota_max_bytes.StoreRelaxed(options.quota_max_bytes);
+    record.name_length = static_cast<std::uint8_t>(name.size());
+    std::memcpy(record.name, name.data(), name.size());
+    // SYNC release namespace-state: name, flags and limits are complete.
+    record.state.StoreRelease(static_cast<std::uint32_t>(NamespaceState::kLive));
+    return static_cast<std::uint16_t>(id);
+  }
+  return Error(Code::kResourceExhausted, "the store has no room for another namespace ({} at most)",
+               view_.namespace_capacity() - 1);
+}
+
+Status StoreWriter::CheckKey(std::uint16_t namespace_id, std::string_view key) const {
+  if (key.size() < kMinKeyBytes || key.size() > kMaxKeyBytes)
+    return Error(Code::kInvalidArgument, "a key has {} to {} bytes, this one {}", kMinKeyBytes,
+                 kMaxKeyBytes, key.size());
+  if (namespace_id >= view_.namespace_capacity() ||
+      view_.namespace_record(namespace_id).state.LoadRelaxed() !=
+          static_cast<std::uint32_t>(NamespaceState::kLive))
+    return Error(Code::kNotFound, "no namespace with id {}", namespace_id);
+  return Status::Ok();
+}
+
+Result<StoreWriter::NewEntry> StoreWriter::Prepare(std::uint16_t namespace_id,
+                                                   std::string_view key, std::string_view value,
+                                                   const Ttl& ttl, const Origin& origin) const {
+  HEARTH_TRY(CheckKey(namespace_id, key));
+  if (value.size() > view_.max_value_bytes())
+    return Error(Code::kInvalidArgument, "a value has at most {} bytes, this one {}",
+                 view_.max_value_bytes(), value.size());
+  const NamespaceRecord& record = view_.namespace_record(namespace_id);
+  const std::uint64_t now = reader_.NowMs();
+  HEARTH_ASSIGN(const std::uint64_t hard,
+                ExpiryOf(ttl.hard_ms, record.default_hard_ttl_ms.LoadRelaxed(), now));
+  HEARTH_ASSIGN(std::uint64_t soft,
+                ExpiryOf(ttl.soft_ms, record.default_soft_ttl_ms.LoadRelaxed(), now));
+  if (soft != kNever && soft > hard) {
+    // A default gives way to an explicit hard TTL; a contradiction in the request does not.
+    if (ttl.soft_ms != kTtlOfNamespace)
+      return Error(Code::kInvalidArgument, "the soft TTL ({} ms) exceeds the hard TTL", ttl.soft_ms);
+    soft = kNever;
+  }
+  return NewEntry{namespace_id, key, value, hard, soft, origin};
+}
+
+bool StoreWriter::Visible(const EntryView& entry) const {
+  const NamespaceRecord& record = view_.namespace_record(entry.header.namespace_id);
+  return entry.version() > record.flushed_version.LoadRelaxed() &&
+         (entry.hard_expiry_ms == kNever || reader_.NowMs() < entry.hard_expiry_ms);
+}
+
+Result<std::uint64_t> StoreWriter::Set(std::uint16_t namespace_id, std::string_view key,
+                                       std::string_view value, const Ttl& ttl,
+                                       const Origin& origin) {
+  HEARTH_ASSIGN(const NewEntry entry, Prepare(namespace_id, key, value, ttl, origin));
+  return Write(entry);
+}
+
+Result<std::uint64_t> StoreWriter::Touch(std::uint16_t namespace_id, std::string_view key,
+                                         const Ttl& ttl, const Origin& origin) {
+  HEARTH_TRY(CheckKey(namespace_id, key));
+  // The copy outlives the eviction that making room for the new entry may cause.
+  if (reader_.Get(namespace_id, key, &touch_value_).outcome != ReadOutcome::kHit)
+    return Error(Code::kNotFound, "no such key");
+  HEARTH_ASSIGN(const NewEntry entry, Prepare(namespace_id, key, touch_value_, ttl, origin));
+  return Write(entry);
+}
+
+Result<std::uint64_t> StoreWriter::Delete(std::uint16_t namespace_id, std::string_view key,
+                                          const Origin& origin) {
+  HEARTH_TRY(CheckKey(namespace_id, key));
+  const std::uint64_t hash =
+      HashKey(view_.secret(), NamespaceSeed(view_.secret(), namespace_id), key);
+  const auto ref = index_.Find(hash, namespace_id, key);
+  EntryView entry;
+  if (!ref || !ParseEntry(view_, ref->segment(), ref->offset(), &entry))
+    return Error(Code::kNotFound, "no such key");
+  const bool visible = Visible(entry);
+  view_.header().in_flight.StoreRelaxed(std::uint64_t{origin.channel} << 48U |
+                                        (origin.sequence & kOriginSequenceMask));
+  index_.Clear(hash, *ref);
+  HEARTH_FAILPOINT("writer.after_slot");
+  MarkDead(ref->segment(), ref->offset());
+  if (!visible) return Error(Code::kNotFound, "no such key");
+  return entry.version();
+}
+
+ReadResult StoreWriter::Get(std::uint16_t namespace_id, std::string_view key,
+                            std::string* value) const {
+  return reader_.Get(namespace_id, key, value);
+}
+
+void StoreWriter::Heartbeat() { view_.header().heartbeat_ns.StoreRelaxed(clock_->MonotonicNanos()); }
+
+Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
+  const std::uint32_t key_bits =
+      static_cast<std::uint32_t>(entry.key.size()) |
+      (entry.hard_expiry_ms != kNever ? kEntryHasHardExpiry : 0U) |
+      (entry.soft_expiry_ms != kNever ? kEntryHasSoftExpiry : 0U);
+  const std::uint64_t bytes =
+      EntryBytes(key_bits, static_cast<std::uint32_t>(entry.value.size()));
+  writing_namespace_ = entry.namespace_id;
+  HEARTH_ASSIGN(const Place place, Reserve(entry.namespace_id, PadEntry(bytes)));
+  const std::uint64_t hash =
+      HashKey(view_.secret(), NamespaceSeed(view_.secret(), entry.namespace_id), entry.key);
+  const std::uint64_t version = Append(entry, place);
+  Publish(hash, entry, place);
+  return version;
+}
+
+std::uint32_t StoreWriter::QuotaSegments(std::uint16_t namespace_id) const {
+  const std::uint64_t quota =
+      view_.namespace_record(namespace_id).quota_max_bytes.LoadRelaxed();
+  if (quota == 0) return view_.segment_count();
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(quota / view_.segment_bytes(), view_.segment_count()));
+}
+
+Result<StoreWriter::Place> StoreWriter::Reserve(std::uint16_t namespace_id, std::uint64_t bytes) {
+  auto open = log_.open(namespace_id);
+  if (!open || log_.Room(*open) < bytes) {
+    HEARTH_TRY(OpenSegment(namespace_id));
+    open = log_.open(namespace_id);
+  }
+  return Place{*open, view_.segment(*open).write_watermark.LoadRelaxed()};
+}
+
+// Gives the namespace a fresh open segment, making room as its options allow.
+Status StoreWriter::OpenSegment(std::uint16_t namespace_id) {
+  const NamespaceRecord& record = view_.namespace_record(namespace_id);
+  const bool may_evict = (record.flags & kNamespaceNoEvict) == 0;
+  const std::string_view name(reinterpret_cast<const char*>(record.name), record.name_length);
+  const bool over_quota = log_.owned(namespace_id) >= QuotaSegments(namespace_id);
+  if (over_quota && !may_evict)
+    return Error(Code::kResourceExhausted,
+                 "namespace '{}' is full ({} of its quota of {}) and does not evict", name,
+                 FormatBytes(record.used_bytes.LoadRelaxed()),
+                 FormatBytes(record.quota_max_bytes.LoadRelaxed()));
+  std::optional<std::uint32_t> victim;
+  if (over_quota) {
+    victim = log_.OldestOf(namespace_id);
+  } else if (log_.free_count() == 0) {
+    victim = log_.OldestEvictable(namespace_id);
+    // Nobody else has anything to give: what is left is this namespace's own open segment.
+    if (!victim && may_evict) victim = log_.open(namespace_id);
+    if (!victim)
+      return Error(Code::kResourceExhausted,
+                   "the store is full: all {} segments belong to the index or to namespaces that "
+                   "do not evict",
+                   view_.segment_count());
+  }
+  if (victim) Retire(*victim);
+  if (const auto full = log_.open(namespace_id)) {
+    log_.Seal(namespace_id);
+    FreeIfDead(*full);
+  }
+  HEARTH_CHECK(log_.Take(SegmentState::kOpen, namespace_id).has_value());
+  return Status::Ok();
+}
+
+std::optional<std::uint32_t> StoreWriter::TakeIndexSegment() {
+  if (log_.free_count() == 0) {
+    const auto victim = log_.OldestEvictable(writing_namespace_);
+    if (!victim) return std::nullopt;
+    Retire(*victim);
+  }
+  return log_.Take(SegmentState::kIndex, kSharedNamespace);
+}
+
+std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
+  StoreHeader& header = view_.header();
+  SegmentHeader& segment = view_.segment(place.segment);
+  const std::uint64_t version = header.last_version.LoadRelaxed() + 1;
+  HEARTH_CHECK(version <= kMaxVersion);
+  header.last_version.StoreRelaxed(version);
+  header.in_flight.StoreRelaxed(std::uint64_t{entry.origin.channel} << 48U |
+                                (entry.origin.sequence & kOriginSequenceMask));
+
+  EntryHeader head{};
+  head.namespace_id = entry.namespace_id;
+  std::uint32_t key_bits = static_cast<std::uint32_t>(entry.key.size());
+  std::uint64_t expiries[2];
+  std::size_t expiry_count = 0;
+  if (entry.hard_expiry_ms != kNever) {
+    key_bits |= kEntryHasHardExpiry;
+    expiries[expiry_count++] = entry.hard_expiry_ms;
+  }
+  if (entry.soft_expiry_ms != kNever) {
+    key_bits |= kEntryHasSoftExpiry;
+    expiries[expiry_count++] = entry.soft_expiry_ms;
+  }
+  head.key_bits = static_cast<std::uint16_t>(key_bits);
+  head.value_length = static_cast<std::uint32_t>(entry.value.size());
+  head.origin_sequence = static_cast<std::uint32_t>(entry.origin.sequence);
+  head.version_origin = std::uint64_t{entry.origin.channel} << 48U | version;
+  constexpr std::size_t kCrcBytes = sizeof(head.crc32c);
+  std::uint32_t crc = Crc32c(0, reinterpret_cast<const char*>(&head) + kCrcBytes,
+                             sizeof(head) - kCrcBytes);
+  crc = Crc32c(crc, expiries, expiry_count * sizeof(expiries[0]));
+  crc = Crc32c(crc, entry.key.data(), entry.key.size());
+  head.crc32c = Crc32c(crc, entry.value.data(), entry.value.size());
+
+  std::byte* at = view_.segment_data(place.segment) + place.offset;
+  auto put = [&at](const void* from, std::size_t size) {
+    CopyShared(at, from, size);
+    at += size;
+  };
+  put(&head, sizeof(head));
+  put(expiries, expiry_count * sizeof(expiries[0]));
+  put(entry.key.data(), entry.key.size());
+  put(entry.value.data(), entry.value.size());
+  HEARTH_FAILPOINT("writer.after_body");
+
+  const std::uint64_t bytes = PadEntry(EntryBytes(key_bits, head.value_length));
+  segment.entry_count.StoreRelaxed(segment.entry_count.LoadRelaxed() + 1);
+  segment.latest_expiry_ms.StoreRelaxed(
+      std::max(segment.latest_expiry_ms.LoadRelaxed(), entry.hard_expiry_ms));
+  // SYNC release write-watermark: the entries below it are complete.
+  segment.write_watermark.StoreRelease(place.offset + static_cast<std::uint32_t>(bytes));
+  HEARTH_FAILPOINT("writer.after_watermark");
+  AddCounters(1, static_cast<std::int64_t>(bytes));
+  return version;
+}
+
+void StoreWriter::Publish(std::uint64_t hash, const NewEntry& entry, const Place& place) {
+  SegmentHeader& segment = view_.segment(place.segment);
+  const std::uint64_t word =
+      MakeSlot(SlotTag(hash), SegmentGenerationOf(segment.state_generation.LoadRelaxed()),
+               place.segment, place.offset);
+  if (const auto old = index_.Find(hash, entry.namespace_id, entry.key)) {
+    index_.Replace(*old, word);
+    HEARTH_FAILPOINT("writer.after_slot");
+    MarkDead(old->segment(), old->offset());
+  } else {
+    while (!index_.Insert(hash, word)) {
+      if (index_.Split(hash)) continue;
+      // Neither room nor a way to make some: the chain's oldest entry makes way.
+      const auto oldest = index_.OldestInChain(hash);
+      HEARTH_CHECK(oldest.has_value());
+      index_.Clear(hash, *oldest);
+      MarkDead(oldest->segment(), oldest->offset());
+      StoreHeader& header = view_.header();
+      header.evicted_entries.StoreRelaxed(header.evicted_entries.LoadRelaxed() + 1);
+    }
+    HEARTH_FAILPOINT("writer.after_slot");
+  }
+  segment.indexed_watermark.StoreRelaxed(segment.write_watermark.LoadRelaxed());
+}
+
+void StoreWriter::AddCounters(std::int64_t entries, std::int64_t bytes) {
+  StoreHeader& header = view_.header();
+  header.entry_count.StoreRelaxed(header.entry_count.LoadRelaxed() +
+                                  static_cast<std::uint64_t>(entries));
+  header.live_bytes.StoreRelaxed(header.live_bytes.LoadRelaxed() +
+                                 static_cast<std::uint64_t>(bytes));
+}
+
+// Accounts for an entry that no slot points at any more; a sealed segment without live entries is
+// free at once.
+void StoreWriter::MarkDead(std::uint32_t segment, std::uint32_t offset) {
+  EntryView entry;
+  if (!ParseEntry(view_, segment, offset, &entry)) return;
+  SegmentHeader& header = view_.segment(segment);
+  header.dead_bytes.StoreRelaxed(header.dead_bytes.LoadRelaxed() +
+                                 static_cast<std::uint32_t>(entry.bytes));
+  AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
+  FreeIfDead(segment);
+}
+
+void StoreWriter::FreeIfDead(std::uint32_t segment) {
+  const SegmentHeader& header = view_.segment(segment);
+  if (header.dead_bytes.LoadRelaxed() == header.write_watermark.LoadRelaxed() &&
+      SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
+    log_.Free(segment);
+}
+
+// Evicts all entries of a segment and frees it. The order is what readers rely on: slots cleared,
+// generation moved, fence (SegmentLog::Free), and only then new bytes.
+void StoreWriter::Retire(std::uint32_t segment) {
+  SegmentHeader& header = view_.segment(segment);
+  const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
+  // SYNC release segment-generation: the generation stays, readers go on until the slots are gone.
+  header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kRetiring, generation));
+  HEARTH_FAILPOINT("writer.mid_retire");
+  std::uint64_t evicted = 0;
+  std::uint32_t offset = 0;
+  const std::uint32_t end = header.write_watermark.LoadRelaxed();
+  EntryView entry;
+  while (offset < end && ParseEntry(view_, segment, offset, &entry)) {
+    const std::uint64_t hash = HashEntry(view_, entry);
+    if (const auto ref = index_.FindEntry(hash, segment, offset)) {
+      index_.Clear(hash, *ref);
+      AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
+      ++evicted;
+    }
+    offset += static_cast<std::uint32_t>(entry.bytes);
+  }
+  if (offset < end) evicted += index_.ClearSegment(segment);  // damaged: cannot be walked further
+  StoreHeader& store = view_.header();
+  store.evicted_entries.StoreRelaxed(store.evicted_entries.LoadRelaxed() + evicted);
+  log_.Free(segment);
+}
+
+}  // namespace hearth::cache

@@ -1,0 +1,120 @@
+// StoreWriter: every change of a store. One thread of one process owns it.
+#ifndef HEARTH_CORE_CACHE_WRITER_H_
+#define HEARTH_CORE_CACHE_WRITER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/status.h"
+#include "core/cache/index.h"
+#include "core/cache/reader.h"
+#include "core/cache/segment_log.h"
+#include "core/cache/view.h"
+
+namespace hearth::cache {
+
+struct NamespaceOptions {
+  std::uint64_t hard_ttl_ms = 0;      // default of entries that ask for none; 0 = no expiry
+  std::uint64_t soft_ttl_ms = 0;
+  std::uint64_t quota_max_bytes = 0;  // 0 = the whole store; else at least two segments
+  bool evict = true;                  // false: a full namespace refuses writes instead
+};
+
+// A TTL of one entry, in ms from now.
+inline constexpr std::uint64_t kTtlOfNamespace = 0;
+inline constexpr std::uint64_t kTtlNone = ~std::uint64_t{0};
+struct Ttl {
+  std::uint64_t hard_ms = kTtlOfNamespace;
+  std::uint64_t soft_ms = kTtlOfNamespace;
+};
+
+// Who asked for a change: kept in the entry, so that recovery can tell whether an interrupted
+// operation had its effect.
+struct Origin {
+  std::uint16_t channel = 0;   // 0 = the daemon itself
+  std::uint64_t sequence = 0;  // below 2^48
+};
+
+// Not thread-safe. Readers read at any time. After a method returned, its effect is visible to
+// every reader. All errors leave the store as it was, but for entries that eviction removed.
+class StoreWriter {
+ public:
+  // Takes over a store that was just created (its magic is not published yet) and publishes it.
+  static Result<std::unique_ptr<StoreWriter>> Create(const StoreView& view,
+                                                     const Clock& clock = Clock::System());
+
+  // Names have 1 to 63 bytes of [A-Za-z0-9._-]. kAlreadyExists, kInvalidArgument,
+  // kResourceExhausted when the store has no record left. Ids begin at 1.
+  Result<std::uint16_t> CreateNamespace(std::string_view name, const NamespaceOptions& options);
+
+  // Sets the value of a key; returns the version of the new entry.
+  //   kInvalidArgument    key length outside 1..1024, value over the limit, soft TTL over hard
+  //   kNotFound           no such namespace
+  //   kResourceExhausted  the namespace or the store is full and may not evict
+  Result<std::uint64_t> Set(std::uint16_t namespace_id, std::string_view key,
+                            std::string_view value, const Ttl& ttl, const Origin& origin);
+  // Removes a key; returns the version that was removed. kNotFound for one that is absent or
+  // expired.
+  Result<std::uint64_t> Delete(std::uint16_t namespace_id, std::string_view key,
+                               const Origin& origin);
+  // Gives a key new expiries; returns its new version. kNotFound.
+  Result<std::uint64_t> Touch(std::uint16_t namespace_id, std::string_view key, const Ttl& ttl,
+                              const Origin& origin);
+  // Reads as the writer sees it; never contended.
+  ReadResult Get(std::uint16_t namespace_id, std::string_view key, std::string* value) const;
+
+  // Shows readers and operators that the writer lives. Call a few times a second.
+  void Heartbeat();
+
+  const StoreView& view() const { return view_; }
+
+ private:
+  struct NewEntry {
+    std::uint16_t namespace_id;
+    std::string_view key;
+    std::string_view value;
+    std::uint64_t hard_expiry_ms;
+    std::uint64_t soft_expiry_ms;
+    Origin origin;
+  };
+  struct Place {
+    std::uint32_t segment;
+    std::uint32_t offset;
+  };
+
+  StoreWriter(const StoreView& view, const Clock& clock);
+  Status CheckKey(std::uint16_t namespace_id, std::string_view key) const;
+  Result<NewEntry> Prepare(std::uint16_t namespace_id, std::string_view key,
+                           std::string_view value, const Ttl& ttl, const Origin& origin) const;
+  bool Visible(const EntryView& entry) const;
+
+  Result<std::uint64_t> Write(const NewEntry& entry);
+  Result<Place> Reserve(std::uint16_t namespace_id, std::uint64_t bytes);
+  Status OpenSegment(std::uint16_t namespace_id);
+  std::uint64_t Append(const NewEntry& entry, const Place& place);
+  void Publish(std::uint64_t hash, const NewEntry& entry, const Place& place);
+
+  std::optional<std::uint32_t> TakeIndexSegment();
+  void Retire(std::uint32_t segment);
+  void MarkDead(std::uint32_t segment, std::uint32_t offset);
+  void FreeIfDead(std::uint32_t segment);
+  void AddCounters(std::int64_t entries, std::int64_t bytes);
+  std::uint32_t QuotaSegments(std::uint16_t namespace_id) const;
+
+  StoreView view_;
+  const Clock* clock_;
+  StoreReader reader_;
+  SegmentLog log_;
+  IndexWriter index_;
+  std::uint16_t writing_namespace_ = 0;  // its open segment is not evicted for index pages
+  std::string touch_value_;
+};
+
+}  // namespace hearth::cache
+
+#endif  // HEARTH_CORE_CACHE_WRITER_H_
