@@ -38,13 +38,13 @@ inline constexpr std::uint32_t kMinResponseSpace = 512;
 struct SessionHeader {
   std::uint64_t session_id;
   std::uint32_t channel_count;
-  std::uint32_t request_ring_bytes;   // powers of two
+  std::uint32_t request_ring_bytes;  // powers of two
   std::uint32_t response_ring_bytes;
-  std::uint32_t touch_entries;        // per channel, power of two
+  std::uint32_t touch_entries;  // per channel, power of two
   std::uint32_t pin_count;
   std::uint32_t reserved0;
-  std::uint64_t pin_offset;           // PinRecords; offsets from the start of the region
-  std::uint64_t channel_offset;       // of channel 0
+  std::uint64_t pin_offset;      // PinRecords; offsets from the start of the region
+  std::uint64_t channel_offset;  // of channel 0
   std::uint64_t channel_stride;
   std::uint64_t request_ring_offset;  // within a channel
   std::uint64_t response_ring_offset;
@@ -52,11 +52,22 @@ struct SessionHeader {
   Atomic<std::uint64_t> server_epoch;  // daemon lives; changes when a new one took the rings over
   std::uint8_t reserved1[40];
 };
-#define HEARTH_SESSION_HEADER_FIELDS(F)                                                       \
-  F(session_id, 0) F(channel_count, 8) F(request_ring_bytes, 12) F(response_ring_bytes, 16)   \
-  F(touch_entries, 20) F(pin_count, 24) F(reserved0, 28) F(pin_offset, 32)                    \
-  F(channel_offset, 40) F(channel_stride, 48) F(request_ring_offset, 56)                      \
-  F(response_ring_offset, 64) F(touch_offset, 72) F(server_epoch, 80) F(reserved1, 88)
+#define HEARTH_SESSION_HEADER_FIELDS(F) \
+  F(session_id, 0)                      \
+  F(channel_count, 8)                   \
+  F(request_ring_bytes, 12)             \
+  F(response_ring_bytes, 16)            \
+  F(touch_entries, 20)                  \
+  F(pin_count, 24)                      \
+  F(reserved0, 28)                      \
+  F(pin_offset, 32)                     \
+  F(channel_offset, 40)                 \
+  F(channel_stride, 48)                 \
+  F(request_ring_offset, 56)            \
+  F(response_ring_offset, 64)           \
+  F(touch_offset, 72)                   \
+  F(server_epoch, 80)                   \
+  F(reserved1, 88)
 HEARTH_LAYOUT(SessionHeader, 128, HEARTH_SESSION_HEADER_FIELDS)
 
 inline constexpr std::uint64_t kSessionHeaderOffset = sizeof(shm::RegionPrefix);
@@ -66,7 +77,9 @@ struct PinRecord {
   Atomic<std::uint64_t> segment_plus_one;  // 0 = free
   Atomic<std::uint64_t> generation;
 };
-#define HEARTH_PIN_RECORD_FIELDS(F) F(segment_plus_one, 0) F(generation, 8)
+#define HEARTH_PIN_RECORD_FIELDS(F) \
+  F(segment_plus_one, 0)            \
+  F(generation, 8)
 HEARTH_LAYOUT(PinRecord, 16, HEARTH_PIN_RECORD_FIELDS)
 
 // -------------------------------------------------------------------------------- channel control
@@ -90,10 +103,22 @@ struct ChannelControl {
   std::uint8_t pad6[120];
   std::uint8_t reserved[128];
 };
-#define HEARTH_CHANNEL_CONTROL_FIELDS(F)                                                       \
-  F(request_tail, 0) F(pad0, 8) F(request_head, 128) F(pad1, 136) F(server_asleep, 256)        \
-  F(pad2, 264) F(response_tail, 384) F(pad3, 392) F(response_head, 512) F(pad4, 520)           \
-  F(client_asleep, 640) F(pad5, 648) F(touch_tail, 768) F(pad6, 776) F(reserved, 896)
+#define HEARTH_CHANNEL_CONTROL_FIELDS(F) \
+  F(request_tail, 0)                     \
+  F(pad0, 8)                             \
+  F(request_head, 128)                   \
+  F(pad1, 136)                           \
+  F(server_asleep, 256)                  \
+  F(pad2, 264)                           \
+  F(response_tail, 384)                  \
+  F(pad3, 392)                           \
+  F(response_head, 512)                  \
+  F(pad4, 520)                           \
+  F(client_asleep, 640)                  \
+  F(pad5, 648)                           \
+  F(touch_tail, 768)                     \
+  F(pad6, 776)                           \
+  F(reserved, 896)
 HEARTH_LAYOUT(ChannelControl, 1024, HEARTH_CHANNEL_CONTROL_FIELDS)
 
 inline constexpr std::uint64_t kClientWaitsForResponse = 1;  // ring when a response is published
@@ -127,19 +152,28 @@ struct RequestHeader {
   std::uint32_t length;  // payload bytes
   std::uint16_t opcode;
   std::uint16_t flags;
-  std::uint32_t call_id;         // chosen by the client, echoed; unique among its open calls
-  std::uint32_t target;          // namespace id or method id
-  std::uint64_t sequence;        // of the channel: 1, 2, 3, ... one for each message
-  std::uint64_t deadline_ns;     // remaining when published; 0 = none
-  std::uint8_t trace_id[16];     // W3C trace context; zero = none
+  std::uint32_t call_id;      // chosen by the client, echoed; unique among its open calls
+  std::uint32_t target;       // namespace id or method id
+  std::uint64_t sequence;     // of the channel: 1, 2, 3, ... one for each message
+  std::uint64_t deadline_ns;  // absolute, CLOCK_MONOTONIC; 0 = none
+  std::uint8_t trace_id[16];  // W3C trace context; zero = none
   std::uint8_t span_id[8];
   std::uint8_t trace_flags;
   std::uint8_t reserved[3];
   std::uint32_t response_space;  // bytes of the response ring reserved for the answer
 };
-#define HEARTH_REQUEST_HEADER_FIELDS(F)                                                 \
-  F(length, 0) F(opcode, 4) F(flags, 6) F(call_id, 8) F(target, 12) F(sequence, 16)     \
-  F(deadline_ns, 24) F(trace_id, 32) F(span_id, 48) F(trace_flags, 56) F(reserved, 57) \
+#define HEARTH_REQUEST_HEADER_FIELDS(F) \
+  F(length, 0)                          \
+  F(opcode, 4)                          \
+  F(flags, 6)                           \
+  F(call_id, 8)                         \
+  F(target, 12)                         \
+  F(sequence, 16)                       \
+  F(deadline_ns, 24)                    \
+  F(trace_id, 32)                       \
+  F(span_id, 48)                        \
+  F(trace_flags, 56)                    \
+  F(reserved, 57)                       \
   F(response_space, 60)
 HEARTH_LAYOUT(RequestHeader, 64, HEARTH_REQUEST_HEADER_FIELDS)
 
@@ -148,24 +182,35 @@ struct ResponseHeader {
   std::uint16_t opcode;  // of the request
   std::uint16_t flags;
   std::uint32_t call_id;
-  std::uint16_t status;      // hearth::Code
-  std::uint8_t execution;    // hearth::Execution
+  std::uint16_t status;    // hearth::Code
+  std::uint8_t execution;  // hearth::Execution
   std::uint8_t reserved0;
-  std::uint64_t sequence;    // of the request
-  std::uint64_t version;     // of the entry written or read
+  std::uint64_t sequence;        // of the request
+  std::uint64_t version;         // of the entry written or read
   std::uint64_t hard_expiry_ms;  // of the entry read (kOpGet), store time; ~0 = never
   std::uint64_t soft_expiry_ms;
   std::uint32_t retry_after_ms;  // with kResourceExhausted, where waiting helps; 0 = no advice
   std::uint8_t reserved1[12];
 };
-#define HEARTH_RESPONSE_HEADER_FIELDS(F)                                              \
-  F(length, 0) F(opcode, 4) F(flags, 6) F(call_id, 8) F(status, 12) F(execution, 14)  \
-  F(reserved0, 15) F(sequence, 16) F(version, 24) F(hard_expiry_ms, 32)               \
-  F(soft_expiry_ms, 40) F(retry_after_ms, 48) F(reserved1, 52)
+#define HEARTH_RESPONSE_HEADER_FIELDS(F) \
+  F(length, 0)                           \
+  F(opcode, 4)                           \
+  F(flags, 6)                            \
+  F(call_id, 8)                          \
+  F(status, 12)                          \
+  F(execution, 14)                       \
+  F(reserved0, 15)                       \
+  F(sequence, 16)                        \
+  F(version, 24)                         \
+  F(hard_expiry_ms, 32)                  \
+  F(soft_expiry_ms, 40)                  \
+  F(retry_after_ms, 48)                  \
+  F(reserved1, 52)
 HEARTH_LAYOUT(ResponseHeader, 64, HEARTH_RESPONSE_HEADER_FIELDS)
 
-// ----------------------------------------------------------------------------------- cache requests
-inline constexpr std::uint64_t kTtlDefault = 0;              // take the namespace's default
+// ----------------------------------------------------------------------------------- cache
+// requests
+inline constexpr std::uint64_t kTtlDefault = 0;                // take the namespace's default
 inline constexpr std::uint64_t kTtlNever = ~std::uint64_t{0};  // no expiry
 
 struct SetBody {
@@ -173,11 +218,15 @@ struct SetBody {
   std::uint64_t soft_ttl_ms;
   std::uint32_t key_length;
   std::uint32_t value_length;
-  std::uint32_t mode;         // 0 = set; other values are reserved
+  std::uint32_t mode;  // 0 = set; other values are reserved
   std::uint32_t reserved;
 };
-#define HEARTH_SET_BODY_FIELDS(F)                                                     \
-  F(hard_ttl_ms, 0) F(soft_ttl_ms, 8) F(key_length, 16) F(value_length, 20) F(mode, 24) \
+#define HEARTH_SET_BODY_FIELDS(F) \
+  F(hard_ttl_ms, 0)               \
+  F(soft_ttl_ms, 8)               \
+  F(key_length, 16)               \
+  F(value_length, 20)             \
+  F(mode, 24)                     \
   F(reserved, 28)
 HEARTH_LAYOUT(SetBody, 32, HEARTH_SET_BODY_FIELDS)
 
@@ -188,7 +237,10 @@ struct TouchBody {
   std::uint32_t reserved;
 };
 #define HEARTH_TOUCH_BODY_FIELDS(F) \
-  F(hard_ttl_ms, 0) F(soft_ttl_ms, 8) F(key_length, 16) F(reserved, 20)
+  F(hard_ttl_ms, 0)                 \
+  F(soft_ttl_ms, 8)                 \
+  F(key_length, 16)                 \
+  F(reserved, 20)
 HEARTH_LAYOUT(TouchBody, 24, HEARTH_TOUCH_BODY_FIELDS)
 
 // Of kOpDelete and kOpGet.
@@ -196,15 +248,17 @@ struct KeyBody {
   std::uint32_t key_length;
   std::uint32_t reserved;
 };
-#define HEARTH_KEY_BODY_FIELDS(F) F(key_length, 0) F(reserved, 4)
+#define HEARTH_KEY_BODY_FIELDS(F) \
+  F(key_length, 0)                \
+  F(reserved, 4)
 HEARTH_LAYOUT(KeyBody, 8, HEARTH_KEY_BODY_FIELDS)
 
 // ----------------------------------------------------------------------------------- fingerprint
-inline constexpr shm::StructLayout kSessionLayout[] = {
+inline constexpr shm::StructLayout kSessionStructs[] = {
     shm::RegionPrefixLayout::kStruct, SessionHeaderLayout::kStruct, PinRecordLayout::kStruct,
     ChannelControlLayout::kStruct,    RequestHeaderLayout::kStruct, ResponseHeaderLayout::kStruct,
     SetBodyLayout::kStruct,           TouchBodyLayout::kStruct,     KeyBodyLayout::kStruct};
-inline constexpr std::uint64_t kSessionFingerprint = shm::Fingerprint(kSessionLayout);
+inline constexpr std::uint64_t kSessionFingerprint = shm::Fingerprint(kSessionStructs);
 inline constexpr shm::RegionExpectation kSessionExpectation{
     shm::RegionKind::kSession, kSessionLayoutVersion, kSessionFingerprint};
 

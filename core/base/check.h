@@ -11,9 +11,9 @@ namespace hearth {
 
 }  // namespace hearth
 
-#define HEARTH_CHECK(condition)                                              \
-  (__builtin_expect(static_cast<bool>(condition), 1)                         \
-       ? static_cast<void>(0)                                                \
+#define HEARTH_CHECK(condition)                      \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
        : ::hearth::CheckFailed(__FILE__, __LINE__, #condition))
 
 #endif  // HEARTH_CORE_BASE_CHECK_H_

@@ -38,8 +38,8 @@ void ReachFailpoint(std::string_view name);
 }  // namespace hearth
 
 #if defined(HEARTH_FAILPOINTS)
-#define HEARTH_FAILPOINT(name)                                                              \
-  do {                                                                                      \
+#define HEARTH_FAILPOINT(name)                                                             \
+  do {                                                                                     \
     if (::hearth::internal::AnyFailpointArmed()) ::hearth::internal::ReachFailpoint(name); \
   } while (false)
 #else

@@ -26,8 +26,7 @@ std::uint64_t NamespaceSeed(const HashSecret& secret, std::uint16_t namespace_id
 std::uint64_t HashKey(const HashSecret& secret, std::uint64_t seed, std::string_view key);
 
 // FNV-1a, 64 bits; for names and layouts, never for keys.
-constexpr std::uint64_t Fnv1a64(std::string_view text,
-                                std::uint64_t state = 0xcbf29ce484222325U) {
+constexpr std::uint64_t Fnv1a64(std::string_view text, std::uint64_t state = 0xcbf29ce484222325U) {
   for (char c : text) {
     state ^= static_cast<unsigned char>(c);
     state *= 0x100000001b3U;

@@ -73,8 +73,7 @@ Code CodeOfErrno(int error_number) {
 
 Status ErrnoStatus(int error_number, std::string_view context) {
   return Status(CodeOfErrno(error_number),
-                fmt::format("{}: {}", context,
-                            std::generic_category().message(error_number)));
+                fmt::format("{}: {}", context, std::generic_category().message(error_number)));
 }
 
 }  // namespace hearth

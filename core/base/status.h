@@ -88,8 +88,8 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   // Implicit on purpose, so that `return value;` and `return Error(...)` both read well.
-  Result(T value) : state_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
-  Result(Status status) : state_(std::move(status)) {   // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
+  Result(Status status) : state_(std::move(status)) {  // NOLINT(google-explicit-constructor)
     HEARTH_CHECK(!std::get<Status>(state_).ok());
   }
 
@@ -122,19 +122,18 @@ Status ToStatus(Result<T> result) {
 #define HEARTH_CONCAT(a, b) HEARTH_CONCAT_(a, b)
 
 // Returns the error of a Status or Result expression from the enclosing function.
-#define HEARTH_TRY(expression)                                             \
-  do {                                                                     \
-    auto hearth_try_result = (expression);                                 \
-    if (!hearth_try_result.ok())                                           \
-      return ::hearth::ToStatus(std::move(hearth_try_result));             \
+#define HEARTH_TRY(expression)                                                            \
+  do {                                                                                    \
+    auto hearth_try_result = (expression);                                                \
+    if (!hearth_try_result.ok()) return ::hearth::ToStatus(std::move(hearth_try_result)); \
   } while (false)
 
 // HEARTH_ASSIGN(auto fd, OpenIt()): declares or assigns, or returns the error.
 #define HEARTH_ASSIGN(target, expression) \
   HEARTH_ASSIGN_(HEARTH_CONCAT(hearth_result_, __LINE__), target, expression)
-#define HEARTH_ASSIGN_(result, target, expression)         \
-  auto result = (expression);                              \
-  if (!result.ok()) return std::move(result).status();     \
+#define HEARTH_ASSIGN_(result, target, expression)     \
+  auto result = (expression);                          \
+  if (!result.ok()) return std::move(result).status(); \
   target = std::move(result).value()
 
 #endif  // HEARTH_CORE_BASE_STATUS_H_

@@ -55,13 +55,8 @@ constexpr std::array<Unit, 11> kByteUnits = {{{"", 1},
                                               {"TB", 1e12},
                                               {"TiB", 1024.0 * 1024 * 1024 * 1024},
                                               {"bytes", 1}}};
-constexpr std::array<Unit, 7> kTimeUnits = {{{"ns", 1},
-                                             {"us", 1e3},
-                                             {"ms", 1e6},
-                                             {"s", 1e9},
-                                             {"m", 60e9},
-                                             {"h", 3600e9},
-                                             {"d", 86400e9}}};
+constexpr std::array<Unit, 7> kTimeUnits = {
+    {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}}};
 
 }  // namespace
 

@@ -35,43 +35,62 @@ inline constexpr std::uint64_t kMaxVersion = (std::uint64_t{1} << 48U) - 1;
 // ---------------------------------------------------------------------------------- store header
 // Immutable after creation up to clock_realtime_base_ns; the rest is written by the writer only.
 struct StoreHeader {
-  std::uint32_t segment_shift;       // segment size = 1 << segment_shift
+  std::uint32_t segment_shift;  // segment size = 1 << segment_shift
   std::uint32_t segment_count;
   std::uint32_t directory_bits;      // the directory has 1 << directory_bits words
   std::uint32_t namespace_capacity;  // NamespaceRecords
   std::uint64_t directory_offset;    // all offsets in bytes from the start of the region
   std::uint64_t namespace_offset;
   std::uint64_t segment_header_offset;
-  std::uint64_t data_offset;         // segment i begins at data_offset + (i << segment_shift)
+  std::uint64_t data_offset;  // segment i begins at data_offset + (i << segment_shift)
   std::uint64_t max_value_bytes;
-  std::uint8_t boot_id[16];          // of the boot the two clock bases were read in
+  std::uint8_t boot_id[16];               // of the boot the two clock bases were read in
   std::uint64_t clock_monotonic_base_ns;  // store time 0, see StoreTime in clock.h
   std::uint64_t clock_realtime_base_ns;   // the same instant on the wall clock
   std::uint8_t reserved0[40];
   // One cache line that the writer touches at every mutation and readers rarely look at.
-  Atomic<std::uint64_t> last_version;       // the highest version given to an entry
-  Atomic<std::uint64_t> in_flight;          // (I5) origin 16 bits (high) | sequence 48; 0 = none
+  Atomic<std::uint64_t> last_version;  // the highest version given to an entry
+  Atomic<std::uint64_t> in_flight;     // (I5) origin 16 bits (high) | sequence 48; 0 = none
   Atomic<std::uint64_t> entry_count;
-  Atomic<std::uint64_t> live_bytes;         // of entries a slot points at, padding included
+  Atomic<std::uint64_t> live_bytes;  // of entries a slot points at, padding included
   Atomic<std::uint64_t> free_segments;
-  Atomic<std::uint64_t> evicted_entries;    // since creation
+  Atomic<std::uint64_t> evicted_entries;  // since creation
   Atomic<std::uint64_t> index_pages;
-  Atomic<std::uint64_t> allocated_sequence; // last SegmentHeader::sequence given out
+  Atomic<std::uint64_t> allocated_sequence;  // last SegmentHeader::sequence given out
   // A line the writer touches a few times a second.
-  Atomic<std::uint64_t> heartbeat_ns;       // CLOCK_MONOTONIC; stale when the daemon is down
-  Atomic<std::uint64_t> split_old_page;     // the index split in progress, see FORMAT.md; 0 = none
+  Atomic<std::uint64_t> heartbeat_ns;    // CLOCK_MONOTONIC; stale when the daemon is down
+  Atomic<std::uint64_t> split_old_page;  // the index split in progress, see FORMAT.md; 0 = none
   Atomic<std::uint64_t> split_low_page;
   Atomic<std::uint64_t> split_high_page;
   std::uint8_t reserved1[32];
 };
-#define HEARTH_STORE_HEADER_FIELDS(F)                                                           \
-  F(segment_shift, 0) F(segment_count, 4) F(directory_bits, 8) F(namespace_capacity, 12)        \
-  F(directory_offset, 16) F(namespace_offset, 24) F(segment_header_offset, 32)                  \
-  F(data_offset, 40) F(max_value_bytes, 48) F(boot_id, 56) F(clock_monotonic_base_ns, 72)       \
-  F(clock_realtime_base_ns, 80) F(reserved0, 88) F(last_version, 128) F(in_flight, 136)         \
-  F(entry_count, 144) F(live_bytes, 152) F(free_segments, 160) F(evicted_entries, 168)          \
-  F(index_pages, 176) F(allocated_sequence, 184) F(heartbeat_ns, 192) F(split_old_page, 200)    \
-  F(split_low_page, 208) F(split_high_page, 216) F(reserved1, 224)
+#define HEARTH_STORE_HEADER_FIELDS(F) \
+  F(segment_shift, 0)                 \
+  F(segment_count, 4)                 \
+  F(directory_bits, 8)                \
+  F(namespace_capacity, 12)           \
+  F(directory_offset, 16)             \
+  F(namespace_offset, 24)             \
+  F(segment_header_offset, 32)        \
+  F(data_offset, 40)                  \
+  F(max_value_bytes, 48)              \
+  F(boot_id, 56)                      \
+  F(clock_monotonic_base_ns, 72)      \
+  F(clock_realtime_base_ns, 80)       \
+  F(reserved0, 88)                    \
+  F(last_version, 128)                \
+  F(in_flight, 136)                   \
+  F(entry_count, 144)                 \
+  F(live_bytes, 152)                  \
+  F(free_segments, 160)               \
+  F(evicted_entries, 168)             \
+  F(index_pages, 176)                 \
+  F(allocated_sequence, 184)          \
+  F(heartbeat_ns, 192)                \
+  F(split_old_page, 200)              \
+  F(split_low_page, 208)              \
+  F(split_high_page, 216)             \
+  F(reserved1, 224)
 HEARTH_LAYOUT(StoreHeader, 256, HEARTH_STORE_HEADER_FIELDS)
 
 inline constexpr std::uint64_t kStoreHeaderOffset = sizeof(shm::RegionPrefix);
@@ -119,20 +138,26 @@ struct Bucket {
   Atomic<std::uint64_t> link;
   Atomic<std::uint64_t> slots[kSlotsPerBucket];
 };
-#define HEARTH_BUCKET_FIELDS(F) F(link, 0) F(slots, 8)
+#define HEARTH_BUCKET_FIELDS(F) \
+  F(link, 0)                    \
+  F(slots, 8)
 HEARTH_LAYOUT(Bucket, 64, HEARTH_BUCKET_FIELDS)
 
 inline constexpr std::uint64_t kPageMagic = 0x4547'4150'5844'4948U;  // "HIDXPAGE"
 
 struct PageHeader {
   std::uint64_t magic;
-  std::uint32_t depth;           // local depth: hash bits that all keys of the page share
+  std::uint32_t depth;  // local depth: hash bits that all keys of the page share
   std::uint32_t reserved0;
-  std::uint64_t prefix;          // those bits, left-aligned in 64
+  std::uint64_t prefix;  // those bits, left-aligned in 64
   std::uint8_t reserved1[40];
 };
 #define HEARTH_PAGE_HEADER_FIELDS(F) \
-  F(magic, 0) F(depth, 8) F(reserved0, 12) F(prefix, 16) F(reserved1, 24)
+  F(magic, 0)                        \
+  F(depth, 8)                        \
+  F(reserved0, 12)                   \
+  F(prefix, 16)                      \
+  F(reserved1, 24)
 HEARTH_LAYOUT(PageHeader, 64, HEARTH_PAGE_HEADER_FIELDS)
 
 // Slot word, 0 = empty. High to low:
@@ -203,41 +228,55 @@ struct SegmentHeader {
   std::uint32_t namespace_id;               // or kSharedNamespace
   std::uint8_t log;                         // LogKind
   std::uint8_t reserved0;
-  std::uint16_t run_length;                 // segments of a large value; 1 otherwise
-  Atomic<std::uint32_t> dead_bytes;         // of entries no slot points at any more
-  Atomic<std::uint32_t> entry_count;        // entries ever appended in this generation
-  std::uint64_t sequence;                   // order of allocation: the age of the segment
-  std::uint64_t seal_hash;                  // of the sealed bytes; 0 = not computed
+  std::uint16_t run_length;           // segments of a large value; 1 otherwise
+  Atomic<std::uint32_t> dead_bytes;   // of entries no slot points at any more
+  Atomic<std::uint32_t> entry_count;  // entries ever appended in this generation
+  std::uint64_t sequence;             // order of allocation: the age of the segment
+  std::uint64_t seal_hash;            // of the sealed bytes; 0 = not computed
   std::uint8_t reserved1[8];
 };
-#define HEARTH_SEGMENT_HEADER_FIELDS(F)                                                       \
-  F(state_generation, 0) F(write_watermark, 8) F(indexed_watermark, 12)                       \
-  F(latest_expiry_ms, 16) F(namespace_id, 24) F(log, 28) F(reserved0, 29) F(run_length, 30)   \
-  F(dead_bytes, 32) F(entry_count, 36) F(sequence, 40) F(seal_hash, 48) F(reserved1, 56)
+#define HEARTH_SEGMENT_HEADER_FIELDS(F) \
+  F(state_generation, 0)                \
+  F(write_watermark, 8)                 \
+  F(indexed_watermark, 12)              \
+  F(latest_expiry_ms, 16)               \
+  F(namespace_id, 24)                   \
+  F(log, 28)                            \
+  F(reserved0, 29)                      \
+  F(run_length, 30)                     \
+  F(dead_bytes, 32)                     \
+  F(entry_count, 36)                    \
+  F(sequence, 40)                       \
+  F(seal_hash, 48)                      \
+  F(reserved1, 56)
 HEARTH_LAYOUT(SegmentHeader, 64, HEARTH_SEGMENT_HEADER_FIELDS)
 
 // --------------------------------------------------------------------------------------- entries
 //   | EntryHeader 24 | hard expiry 8, if flagged | soft expiry 8, if flagged | key | value | pad |
 // at an offset that is a multiple of 8. Never changed after publication.
 struct EntryHeader {
-  std::uint32_t crc32c;           // over all that follows, to the end of the value
+  std::uint32_t crc32c;  // over all that follows, to the end of the value
   std::uint16_t namespace_id;
-  std::uint16_t key_bits;         // flags 5 (high) | key length 11
+  std::uint16_t key_bits;  // flags 5 (high) | key length 11
   std::uint32_t value_length;
   std::uint32_t origin_sequence;  // low bits of the operation sequence that wrote the entry
   std::uint64_t version_origin;   // origin 16 (high) | version 48
 };
-#define HEARTH_ENTRY_HEADER_FIELDS(F)                                                    \
-  F(crc32c, 0) F(namespace_id, 4) F(key_bits, 6) F(value_length, 8) F(origin_sequence, 12) \
+#define HEARTH_ENTRY_HEADER_FIELDS(F) \
+  F(crc32c, 0)                        \
+  F(namespace_id, 4)                  \
+  F(key_bits, 6)                      \
+  F(value_length, 8)                  \
+  F(origin_sequence, 12)              \
   F(version_origin, 16)
 HEARTH_LAYOUT(EntryHeader, 24, HEARTH_ENTRY_HEADER_FIELDS)
 
 inline constexpr std::uint32_t kEntryKeyLengthMask = 0x7ff;
 inline constexpr std::uint32_t kEntryHasHardExpiry = 1U << 11U;  // in key_bits
 inline constexpr std::uint32_t kEntryHasSoftExpiry = 1U << 12U;
-inline constexpr std::uint32_t kEntryNegative = 1U << 13U;       // "known to be absent"
+inline constexpr std::uint32_t kEntryNegative = 1U << 13U;  // "known to be absent"
 inline constexpr std::uint64_t kEntryVersionMask = kMaxVersion;
-inline constexpr std::uint64_t kNever = ~std::uint64_t{0};       // an expiry that never comes
+inline constexpr std::uint64_t kNever = ~std::uint64_t{0};  // an expiry that never comes
 
 // Bytes between the header and the key.
 constexpr std::uint32_t EntryExpiryBytes(std::uint32_t key_bits) {
@@ -254,37 +293,45 @@ constexpr std::uint64_t PadEntry(std::uint64_t bytes) { return (bytes + 7U) & ~s
 // ------------------------------------------------------------------------------------ namespaces
 enum class NamespaceState : std::uint32_t { kFree = 0, kLive = 1, kDropped = 2 };
 
-inline constexpr std::uint32_t kNamespaceStrict = 1U << 0U;     // reads miss while the daemon is down
+inline constexpr std::uint32_t kNamespaceStrict = 1U << 0U;  // reads miss while the daemon is down
 inline constexpr std::uint32_t kNamespaceSensitive = 1U << 1U;  // never written to disk
 inline constexpr std::uint32_t kNamespaceNoEvict = 1U << 2U;    // full means an error, not eviction
 inline constexpr std::uint32_t kNamespaceTinyLfu = 1U << 3U;    // TinyLFU admission
 
 // Record i belongs to namespace id i.
 struct NamespaceRecord {
-  Atomic<std::uint32_t> state;             // NamespaceState
+  Atomic<std::uint32_t> state;  // NamespaceState
   std::uint32_t flags;
-  Atomic<std::uint64_t> flushed_version;   // entries up to this version are invisible
+  Atomic<std::uint64_t> flushed_version;      // entries up to this version are invisible
   Atomic<std::uint64_t> default_hard_ttl_ms;  // 0 = none
   Atomic<std::uint64_t> default_soft_ttl_ms;  // 0 = none
   Atomic<std::uint64_t> quota_min_bytes;
-  Atomic<std::uint64_t> quota_max_bytes;   // 0 = the whole store
-  Atomic<std::uint64_t> used_bytes;        // of the segments the namespace owns
+  Atomic<std::uint64_t> quota_max_bytes;  // 0 = the whole store
+  Atomic<std::uint64_t> used_bytes;       // of the segments the namespace owns
   std::uint8_t name_length;
   std::uint8_t name[63];
   std::uint8_t reserved[8];
 };
-#define HEARTH_NAMESPACE_RECORD_FIELDS(F)                                                    \
-  F(state, 0) F(flags, 4) F(flushed_version, 8) F(default_hard_ttl_ms, 16)                   \
-  F(default_soft_ttl_ms, 24) F(quota_min_bytes, 32) F(quota_max_bytes, 40) F(used_bytes, 48) \
-  F(name_length, 56) F(name, 57) F(reserved, 120)
+#define HEARTH_NAMESPACE_RECORD_FIELDS(F) \
+  F(state, 0)                             \
+  F(flags, 4)                             \
+  F(flushed_version, 8)                   \
+  F(default_hard_ttl_ms, 16)              \
+  F(default_soft_ttl_ms, 24)              \
+  F(quota_min_bytes, 32)                  \
+  F(quota_max_bytes, 40)                  \
+  F(used_bytes, 48)                       \
+  F(name_length, 56)                      \
+  F(name, 57)                             \
+  F(reserved, 120)
 HEARTH_LAYOUT(NamespaceRecord, 128, HEARTH_NAMESPACE_RECORD_FIELDS)
 
 // ----------------------------------------------------------------------------------- fingerprint
-inline constexpr shm::StructLayout kStoreLayout[] = {
-    shm::RegionPrefixLayout::kStruct, StoreHeaderLayout::kStruct,  BucketLayout::kStruct,
+inline constexpr shm::StructLayout kStoreStructs[] = {
+    shm::RegionPrefixLayout::kStruct, StoreHeaderLayout::kStruct,   BucketLayout::kStruct,
     PageHeaderLayout::kStruct,        SegmentHeaderLayout::kStruct, EntryHeaderLayout::kStruct,
     NamespaceRecordLayout::kStruct};
-inline constexpr std::uint64_t kStoreFingerprint = shm::Fingerprint(kStoreLayout);
+inline constexpr std::uint64_t kStoreFingerprint = shm::Fingerprint(kStoreStructs);
 inline constexpr shm::RegionExpectation kStoreExpectation{shm::RegionKind::kStore,
                                                           kStoreLayoutVersion, kStoreFingerprint};
 

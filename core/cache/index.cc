@@ -20,9 +20,8 @@ IndexWriter::IndexWriter(const StoreView& view, TakeSegment take_segment)
 Status IndexWriter::Init() {
   const std::uint32_t pages_per_segment = view_.segment_bytes() >> kPageShift;
   // As many pages as one segment holds, but never deeper than the directory.
-  const std::uint32_t depth =
-      std::min(view_.directory_bits(),
-               static_cast<std::uint32_t>(std::bit_width(pages_per_segment) - 1));
+  const std::uint32_t depth = std::min(
+      view_.directory_bits(), static_cast<std::uint32_t>(std::bit_width(pages_per_segment) - 1));
   const std::uint64_t span = std::uint64_t{1} << (view_.directory_bits() - depth);
   for (std::uint64_t i = 0; i < std::uint64_t{1} << depth; ++i) {
     const auto page = TakePage();
@@ -93,7 +92,7 @@ std::optional<SlotRef> IndexWriter::OldestInChain(std::uint64_t hash) const {
   VisitChain(hash, [&](const SlotRef& ref) {
     if (ref.segment() < view_.segment_count() &&
         (!oldest ||
-        view_.segment(ref.segment()).sequence < view_.segment(oldest->segment()).sequence))
+         view_.segment(ref.segment()).sequence < view_.segment(oldest->segment()).sequence))
       oldest = ref;
     return false;
   });
@@ -210,8 +209,7 @@ void IndexWriter::FormatPage(std::uint32_t page, std::uint32_t depth, std::uint6
 
 std::uint64_t IndexWriter::HashOfEntry(std::uint64_t word, bool* readable) const {
   EntryView entry;
-  *readable = Current(word) &&
-              ParseEntry(view_, SlotSegment(word), SlotOffset(word), &entry);
+  *readable = Current(word) && ParseEntry(view_, SlotSegment(word), SlotOffset(word), &entry);
   return *readable ? HashEntry(view_, entry) : 0;
 }
 

@@ -1,6 +1,6 @@
-// IndexWriter: the writer's side of the index. FORMAT.md section 3 draws it; extendible hashing after
-// Fagin et al., "Extendible Hashing" (TODS 1979), with the directory at its final size from the
-// start.
+// IndexWriter: the writer's side of the index. FORMAT.md section 3 draws it; extendible hashing
+// after Fagin et al., "Extendible Hashing" (TODS 1979), with the directory at its final size from
+// the start.
 #ifndef HEARTH_CORE_CACHE_INDEX_H_
 #define HEARTH_CORE_CACHE_INDEX_H_
 
@@ -53,8 +53,8 @@ class IndexWriter {
   // Empties the slot, and gives back overflow buckets at the end of its chain that are empty now.
   void Clear(std::uint64_t hash, const SlotRef& ref);
 
-  // Empties every slot that points into `segment`, by a scan of the whole index. For a segment whose
-  // entries can no longer be walked; returns how many slots that were.
+  // Empties every slot that points into `segment`, by a scan of the whole index. For a segment
+  // whose entries can no longer be walked; returns how many slots that were.
   std::uint64_t ClearSegment(std::uint32_t segment);
 
   // Splits the page of `hash` in two. False when it cannot: the page already has the directory's

@@ -119,8 +119,7 @@ bool StoreReader::TrySlot(std::uint64_t slot, std::uint16_t namespace_id, std::s
          KeyEquals(entry.key, key);
 }
 
-std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt,
-                                              const NamespaceRecord& record,
+std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const NamespaceRecord& record,
                                               std::string* value) const {
   const EntryView& entry = attempt.entry;
   ReadResult result{.outcome = ReadOutcome::kHit,
@@ -148,9 +147,8 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt,
       ((attempt.slot_at->LoadRelaxed() ^ attempt.slot) & ~kSlotFrequencyBits) == 0;
   const std::uint64_t segment_word =
       view_.segment(SlotSegment(attempt.slot)).state_generation.LoadRelaxed();
-  const bool segment_same =
-      Readable(segment_word) &&
-      SegmentGenerationOf(segment_word) == SegmentGenerationOf(attempt.segment_word);
+  const bool segment_same = Readable(segment_word) && SegmentGenerationOf(segment_word) ==
+                                                          SegmentGenerationOf(attempt.segment_word);
   const bool page_same =
       view_.directory(attempt.directory_index).LoadRelaxed() == attempt.directory_word;
   if (!slot_same || !segment_same || !page_same) return std::nullopt;

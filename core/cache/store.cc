@@ -51,8 +51,7 @@ std::uint64_t LayOut(const StoreOptions& options, StoreHeader* header) {
   // A store of nothing but the smallest entries needs an index page per 150 KiB of data; a word for
   // every 64 KiB leaves room for uneven hashing.
   const std::uint64_t pages = segments << (header->segment_shift - kPageShift);
-  header->directory_bits =
-      std::max(1U, static_cast<std::uint32_t>(std::bit_width(pages - 1)));
+  header->directory_bits = std::max(1U, static_cast<std::uint32_t>(std::bit_width(pages - 1)));
   header->namespace_capacity = options.namespace_capacity;
   header->max_value_bytes = options.segment_bytes / 4;
 
@@ -63,8 +62,8 @@ std::uint64_t LayOut(const StoreOptions& options, StoreHeader* header) {
     return at;
   };
   header->directory_offset = place((std::uint64_t{1} << header->directory_bits) * 8);
-  header->namespace_offset = place(std::uint64_t{options.namespace_capacity} *
-                                   sizeof(NamespaceRecord));
+  header->namespace_offset =
+      place(std::uint64_t{options.namespace_capacity} * sizeof(NamespaceRecord));
   header->segment_header_offset = place(segments * sizeof(SegmentHeader));
   // Segments begin at 2 MiB boundaries, so that huge pages can back them.
   offset = RoundUp(offset, std::uint64_t{1} << kMaxSegmentShift);

@@ -13,11 +13,11 @@ bool Fits(std::uint64_t offset, std::uint64_t count, std::uint64_t size, std::ui
 }
 
 Status CheckGeometry(const StoreHeader& header, std::uint64_t bytes) {
-  const bool shapes =
-      header.segment_shift >= kMinSegmentShift && header.segment_shift <= kMaxSegmentShift &&
-      header.segment_count >= 1 && header.segment_count <= kMaxSegments &&
-      header.directory_bits >= 1 && header.directory_bits <= 32 &&
-      header.namespace_capacity >= 1 && header.namespace_capacity <= kMaxNamespaces;
+  const bool shapes = header.segment_shift >= kMinSegmentShift &&
+                      header.segment_shift <= kMaxSegmentShift && header.segment_count >= 1 &&
+                      header.segment_count <= kMaxSegments && header.directory_bits >= 1 &&
+                      header.directory_bits <= 32 && header.namespace_capacity >= 1 &&
+                      header.namespace_capacity <= kMaxNamespaces;
   const bool places =
       shapes &&
       Fits(header.directory_offset, std::uint64_t{1} << header.directory_bits, 8, bytes) &&
@@ -56,7 +56,8 @@ Result<StoreView> StoreView::Of(std::byte* base, std::uint64_t bytes) {
   HEARTH_TRY(shm::CheckRegion(prefix, bytes, kStoreExpectation));
   if (bytes < kStoreHeaderBytes)
     return Error(Code::kDataLoss, "the store has {} bytes, fewer than its header", bytes);
-  HEARTH_TRY(CheckGeometry(*reinterpret_cast<const StoreHeader*>(base + kStoreHeaderOffset), bytes));
+  HEARTH_TRY(
+      CheckGeometry(*reinterpret_cast<const StoreHeader*>(base + kStoreHeaderOffset), bytes));
   return StoreView(base);
 }
 

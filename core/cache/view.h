@@ -33,9 +33,7 @@ class StoreView {
   std::uint32_t segment_bytes() const { return std::uint32_t{1} << segment_shift_; }
   std::uint32_t directory_bits() const { return directory_bits_; }
   std::uint32_t namespace_capacity() const { return namespace_capacity_; }
-  std::uint32_t page_count() const {
-    return segment_count_ << (segment_shift_ - kPageShift);
-  }
+  std::uint32_t page_count() const { return segment_count_ << (segment_shift_ - kPageShift); }
   std::uint64_t max_value_bytes() const { return max_value_bytes_; }
 
   // REQUIRES: index < 1 << directory_bits().

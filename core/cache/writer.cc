@@ -35,11 +35,9 @@ Result<std::uint64_t> ExpiryOf(std::uint64_t ttl_ms, std::uint64_t default_ms, s
 }  // namespace
 
 StoreWriter::StoreWriter(const StoreView& view, const Clock& clock)
-    : view_(view),
-      clock_(&clock),
-      reader_(view, clock),
-      log_(view),
-      index_(view, [this] { return TakeIndexSegment(); }) {}
+    : view_(view), clock_(&clock), reader_(view, clock), log_(view), index_(view, [this] {
+        return TakeIndexSegment();
+      }) {}
 
 Result<std::unique_ptr<StoreWriter>> StoreWriter::Create(const StoreView& view,
                                                          const Clock& clock) {
@@ -97,9 +95,9 @@ Status StoreWriter::CheckKey(std::uint16_t namespace_id, std::string_view key) c
   return Status::Ok();
 }
 
-Result<StoreWriter::NewEntry> StoreWriter::Prepare(std::uint16_t namespace_id,
-                                                   std::string_view key, std::string_view value,
-                                                   const Ttl& ttl, const Origin& origin) const {
+Result<StoreWriter::NewEntry> StoreWriter::Prepare(std::uint16_t namespace_id, std::string_view key,
+                                                   std::string_view value, const Ttl& ttl,
+                                                   const Origin& origin) const {
   HEARTH_TRY(CheckKey(namespace_id, key));
   if (value.size() > view_.max_value_bytes())
     return Error(Code::kInvalidArgument, "a value has at most {} bytes, this one {}",
@@ -113,7 +111,8 @@ Result<StoreWriter::NewEntry> StoreWriter::Prepare(std::uint16_t namespace_id,
   if (soft != kNever && soft > hard) {
     // A default gives way to an explicit hard TTL; a contradiction in the request does not.
     if (ttl.soft_ms != kTtlOfNamespace)
-      return Error(Code::kInvalidArgument, "the soft TTL ({} ms) exceeds the hard TTL", ttl.soft_ms);
+      return Error(Code::kInvalidArgument, "the soft TTL ({} ms) exceeds the hard TTL",
+                   ttl.soft_ms);
     soft = kNever;
   }
   return NewEntry{namespace_id, key, value, hard, soft, origin};
@@ -166,15 +165,15 @@ ReadResult StoreWriter::Get(std::uint16_t namespace_id, std::string_view key,
   return reader_.Get(namespace_id, key, value);
 }
 
-void StoreWriter::Heartbeat() { view_.header().heartbeat_ns.StoreRelaxed(clock_->MonotonicNanos()); }
+void StoreWriter::Heartbeat() {
+  view_.header().heartbeat_ns.StoreRelaxed(clock_->MonotonicNanos());
+}
 
 Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
-  const std::uint32_t key_bits =
-      static_cast<std::uint32_t>(entry.key.size()) |
-      (entry.hard_expiry_ms != kNever ? kEntryHasHardExpiry : 0U) |
-      (entry.soft_expiry_ms != kNever ? kEntryHasSoftExpiry : 0U);
-  const std::uint64_t bytes =
-      EntryBytes(key_bits, static_cast<std::uint32_t>(entry.value.size()));
+  const std::uint32_t key_bits = static_cast<std::uint32_t>(entry.key.size()) |
+                                 (entry.hard_expiry_ms != kNever ? kEntryHasHardExpiry : 0U) |
+                                 (entry.soft_expiry_ms != kNever ? kEntryHasSoftExpiry : 0U);
+  const std::uint64_t bytes = EntryBytes(key_bits, static_cast<std::uint32_t>(entry.value.size()));
   writing_namespace_ = entry.namespace_id;
   HEARTH_ASSIGN(const Place place, Reserve(entry.namespace_id, PadEntry(bytes)));
   const std::uint64_t hash =
@@ -185,8 +184,7 @@ Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
 }
 
 std::uint32_t StoreWriter::QuotaSegments(std::uint16_t namespace_id) const {
-  const std::uint64_t quota =
-      view_.namespace_record(namespace_id).quota_max_bytes.LoadRelaxed();
+  const std::uint64_t quota = view_.namespace_record(namespace_id).quota_max_bytes.LoadRelaxed();
   if (quota == 0) return view_.segment_count();
   return static_cast<std::uint32_t>(
       std::min<std::uint64_t>(quota / view_.segment_bytes(), view_.segment_count()));
@@ -270,8 +268,8 @@ std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
   head.origin_sequence = static_cast<std::uint32_t>(entry.origin.sequence);
   head.version_origin = std::uint64_t{entry.origin.channel} << 48U | version;
   constexpr std::size_t kCrcBytes = sizeof(head.crc32c);
-  std::uint32_t crc = Crc32c(0, reinterpret_cast<const char*>(&head) + kCrcBytes,
-                             sizeof(head) - kCrcBytes);
+  std::uint32_t crc =
+      Crc32c(0, reinterpret_cast<const char*>(&head) + kCrcBytes, sizeof(head) - kCrcBytes);
   crc = Crc32c(crc, expiries, expiry_count * sizeof(expiries[0]));
   crc = Crc32c(crc, entry.key.data(), entry.key.size());
   head.crc32c = Crc32c(crc, entry.value.data(), entry.value.size());

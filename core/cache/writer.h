@@ -19,7 +19,7 @@
 namespace hearth::cache {
 
 struct NamespaceOptions {
-  std::uint64_t hard_ttl_ms = 0;      // default of entries that ask for none; 0 = no expiry
+  std::uint64_t hard_ttl_ms = 0;  // default of entries that ask for none; 0 = no expiry
   std::uint64_t soft_ttl_ms = 0;
   std::uint64_t quota_max_bytes = 0;  // 0 = the whole store; else at least two segments
   bool evict = true;                  // false: a full namespace refuses writes instead
@@ -89,8 +89,8 @@ class StoreWriter {
 
   StoreWriter(const StoreView& view, const Clock& clock);
   Status CheckKey(std::uint16_t namespace_id, std::string_view key) const;
-  Result<NewEntry> Prepare(std::uint16_t namespace_id, std::string_view key,
-                           std::string_view value, const Ttl& ttl, const Origin& origin) const;
+  Result<NewEntry> Prepare(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+                           const Ttl& ttl, const Origin& origin) const;
   bool Visible(const EntryView& entry) const;
 
   Result<std::uint64_t> Write(const NewEntry& entry);

@@ -66,16 +66,16 @@ constexpr std::uint64_t Fingerprint(std::span<const StructLayout> structs) {
   ::hearth::shm::FieldLayout{#field, offsetof(Self, field), sizeof(Self::field)},
 
 // Goes after the struct, in its namespace; defines <Struct>Layout::kStruct.
-#define HEARTH_LAYOUT(Struct, bytes, FIELDS)                                              \
-  struct Struct##Layout {                                                                 \
-    using Self = Struct;                                                                  \
+#define HEARTH_LAYOUT(Struct, bytes, FIELDS)                                                 \
+  struct Struct##Layout {                                                                    \
+    using Self = Struct;                                                                     \
     static_assert(sizeof(Self) == (bytes), "the size of " #Struct " is part of the format"); \
-    static_assert(std::is_standard_layout_v<Self>, #Struct " must have a plain layout");  \
-    FIELDS(HEARTH_LAYOUT_ASSERT_)                                                         \
-    static constexpr ::hearth::shm::FieldLayout kFields[] = {FIELDS(HEARTH_LAYOUT_ROW_)}; \
-    static constexpr ::hearth::shm::StructLayout kStruct{#Struct, sizeof(Self), kFields}; \
-    static_assert(::hearth::shm::CoversWithoutPadding(kFields, sizeof(Self)),             \
-                  #Struct " must spell out its padding as reserved fields");              \
+    static_assert(std::is_standard_layout_v<Self>, #Struct " must have a plain layout");     \
+    FIELDS(HEARTH_LAYOUT_ASSERT_)                                                            \
+    static constexpr ::hearth::shm::FieldLayout kFields[] = {FIELDS(HEARTH_LAYOUT_ROW_)};    \
+    static constexpr ::hearth::shm::StructLayout kStruct{#Struct, sizeof(Self), kFields};    \
+    static_assert(::hearth::shm::CoversWithoutPadding(kFields, sizeof(Self)),                \
+                  #Struct " must spell out its padding as reserved fields");                 \
   };
 
 #endif  // HEARTH_CORE_SHM_LAYOUT_H_

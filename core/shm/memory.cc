@@ -4,9 +4,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <boost/interprocess/mapped_region.hpp>
 #include <cerrno>
 #include <utility>
+
+#include <boost/interprocess/mapped_region.hpp>
 
 namespace hearth::shm {
 namespace {
@@ -55,7 +56,7 @@ Result<std::uint64_t> SealedSize(int fd) {
     return Error(Code::kDataLoss,
                  "the descriptor is not shared memory sealed against shrinking, so reading it "
                  "could crash this process");
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "cannot stat shared memory");
   return static_cast<std::uint64_t>(info.st_size);
 }

@@ -28,20 +28,28 @@ inline constexpr std::uint64_t kRegionMagic = 0x0100'4854'5241'4548U;
 
 struct RegionPrefix {
   Atomic<std::uint64_t> magic;
-  std::uint32_t header_bytes;     // of the prefix and the versioned header together
-  std::uint32_t layout_version;   // of what follows the prefix, counted per kind
+  std::uint32_t header_bytes;    // of the prefix and the versioned header together
+  std::uint32_t layout_version;  // of what follows the prefix, counted per kind
   std::uint64_t layout_fingerprint;
   std::uint8_t uuid[16];
-  Atomic<std::uint32_t> state;    // RegionState
-  std::uint32_t kind;             // RegionKind
-  Atomic<std::uint64_t> epoch;    // daemon lives that have owned the region, from 1
-  std::uint64_t hash_secret[4];   // zero in regions without keys
+  Atomic<std::uint32_t> state;   // RegionState
+  std::uint32_t kind;            // RegionKind
+  Atomic<std::uint64_t> epoch;   // daemon lives that have owned the region, from 1
+  std::uint64_t hash_secret[4];  // zero in regions without keys
   std::uint64_t region_bytes;
   std::uint8_t reserved[32];
 };
-#define HEARTH_REGION_PREFIX_FIELDS(F)                                                     \
-  F(magic, 0) F(header_bytes, 8) F(layout_version, 12) F(layout_fingerprint, 16)           \
-  F(uuid, 24) F(state, 40) F(kind, 44) F(epoch, 48) F(hash_secret, 56) F(region_bytes, 88) \
+#define HEARTH_REGION_PREFIX_FIELDS(F) \
+  F(magic, 0)                          \
+  F(header_bytes, 8)                   \
+  F(layout_version, 12)                \
+  F(layout_fingerprint, 16)            \
+  F(uuid, 24)                          \
+  F(state, 40)                         \
+  F(kind, 44)                          \
+  F(epoch, 48)                         \
+  F(hash_secret, 56)                   \
+  F(region_bytes, 88)                  \
   F(reserved, 96)
 HEARTH_LAYOUT(RegionPrefix, 128, HEARTH_REGION_PREFIX_FIELDS)
 

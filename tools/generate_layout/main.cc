@@ -1,15 +1,15 @@
 // Prints the Go constants of every struct and number that Go shares with C++ through memory. Run by
 // tools/generate-layout; the output is checked in, and tools/check compares it.
-#include <fmt/core.h>
-
-#include <array>
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdio>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fmt/core.h>
 
 #include "core/cache/format.h"
 #include "ipc/session_layout.h"
@@ -153,8 +153,8 @@ int main() {
       "// headers define.\npackage layout\n");
   PrintStore();
   PrintSession();
-  for (const StructLayout& layout : hearth::cache::kStoreLayout) PrintStruct(layout);
-  for (const StructLayout& layout : hearth::ipc::kSessionLayout)
+  for (const StructLayout& layout : hearth::cache::kStoreStructs) PrintStruct(layout);
+  for (const StructLayout& layout : hearth::ipc::kSessionStructs)
     if (layout.name != "RegionPrefix") PrintStruct(layout);
   return 0;
 }

@@ -1,0 +1,252 @@
+#include "daemon/channel_server.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/failpoint.h"
+
+namespace hearth::daemon {
+namespace {
+
+// The fixed body at the front of a payload; false when the payload is shorter.
+template <class Body>
+bool TakeBody(std::string_view* payload, Body* body) {
+  if (payload->size() < sizeof(Body)) return false;
+  std::memcpy(body, payload->data(), sizeof(Body));
+  payload->remove_prefix(sizeof(Body));
+  return true;
+}
+
+Status Malformed(std::string_view what) {
+  return Error(Code::kInvalidArgument, "malformed request: {}", what);
+}
+
+// Buffers that one large message has blown up are not kept for ever.
+constexpr std::size_t kKeptCapacity = 1024 * 1024;
+
+void Shrink(std::string* buffer) {
+  if (buffer->capacity() > kKeptCapacity) std::string().swap(*buffer);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ChannelServer>> ChannelServer::Create(const Environment& environment,
+                                                             Session* session,
+                                                             std::uint32_t channel,
+                                                             ipc::ByteBudget* budget) {
+  const ipc::ChannelView view = session->region.channel(channel);
+  HEARTH_ASSIGN(ipc::RingConsumer requests, ipc::RingConsumer::Attach(view.requests));
+  HEARTH_ASSIGN(ipc::RingProducer responses, ipc::RingProducer::Attach(view.responses));
+  return std::unique_ptr<ChannelServer>(new ChannelServer(
+      environment, session, channel, std::move(requests), std::move(responses), budget));
+}
+
+ChannelServer::ChannelServer(const Environment& environment, Session* session,
+                             std::uint32_t channel, ipc::RingConsumer requests,
+                             ipc::RingProducer responses, ipc::ByteBudget* budget)
+    : environment_(environment),
+      session_(session),
+      channel_(channel),
+      control_(session->region.channel(channel).control),
+      requests_(std::move(requests)),
+      responses_(std::move(responses), budget),
+      assembler_({.max_message_bytes = environment.max_message_bytes, .budget = budget}) {}
+
+void ChannelServer::Wake() {
+  const ipc::Watch watch = RequestWatch();
+  ipc::Withdraw({&watch, 1});
+}
+
+Result<std::uint32_t> ChannelServer::Serve(std::uint32_t max_records) {
+  ipc::Record record;
+  std::uint32_t count = 0;
+  for (; count < max_records; ++count) {
+    HEARTH_ASSIGN(const bool more, requests_.Next(&record));
+    if (!more) break;
+    HEARTH_TRY(Take(record));
+  }
+  if (count == 0) return count;
+  HEARTH_FAILPOINT("daemon.before_responses");
+  // Answers first, then the requests' bytes: what lies behind head is lost in a crash.
+  if (responses_.has_unpublished() && responses_.PublishMustRing(control_->client_asleep))
+    RingPipe(session_->client_doorbells[channel_].get());
+  HEARTH_FAILPOINT("daemon.before_head");
+  if (requests_.ReleaseMustRing(control_->client_asleep, ipc::kClientWaitsForSpace))
+    RingPipe(session_->client_doorbells[channel_].get());
+  session_->operations.StoreRelaxed(session_->operations.LoadRelaxed() + count);
+  return count;
+}
+
+Status ChannelServer::Take(const ipc::Record& record) {
+  const auto request = record.HeaderAs<ipc::RequestHeader>();
+  HEARTH_TRY(sequences_.Accept(request));
+  if (request.opcode == ipc::kOpCredit)
+    return responses_.AddCredit(request.call_id, request.response_space);
+  if (request.opcode == ipc::kOpCancel) {
+    if (assembler_.Drop(request.call_id)) {
+      ipc::RequestHeader dropped = request;
+      dropped.opcode = ipc::kOpCall;
+      return Refuse(dropped, Error(Code::kCancelled, "cancelled before it was complete"));
+    }
+    return ToStatus(responses_.Cancel(request.call_id));
+  }
+  HEARTH_ASSIGN(const ipc::Assembled assembled, assembler_.Add(record, requests_, &payload_));
+  switch (assembled) {
+    case ipc::Assembled::kPartial: return Status::Ok();
+    case ipc::Assembled::kTooLong:
+      return Refuse(request, Error(Code::kInvalidArgument, "a message has at most {} bytes",
+                                   environment_.max_message_bytes));
+    case ipc::Assembled::kNoBudget:
+      return Refuse(request, Error(Code::kResourceExhausted,
+                                   "too many bytes of unfinished messages in this session"));
+    case ipc::Assembled::kComplete: break;
+  }
+  const Status status = Execute(request);
+  Shrink(&payload_);
+  Shrink(&response_);
+  return status;
+}
+
+Status ChannelServer::Execute(const ipc::RequestHeader& request) {
+  if (request.deadline_ns != 0 && MonotonicNanosNow() >= request.deadline_ns)
+    return Refuse(request, Error(Code::kDeadlineExceeded,
+                                 "the deadline passed before the request was executed"));
+  switch (request.opcode) {
+    case ipc::kOpSet: return ExecuteSet(request);
+    case ipc::kOpTouch: return ExecuteTouch(request);
+    case ipc::kOpDelete:
+    case ipc::kOpGet: return ExecuteKeyed(request);
+    case ipc::kOpCall: return ExecuteCall(request);
+    case ipc::kOpPing: return Answer(request, 0);
+    default:
+      return Refuse(request, Error(Code::kUnimplemented, "this hearthd does not know operation {}",
+                                   request.opcode));
+  }
+}
+
+cache::Origin ChannelServer::OriginOf(const ipc::RequestHeader& request) const {
+  return {.channel = session_->origins[channel_], .sequence = request.sequence};
+}
+
+Status ChannelServer::MayWrite(std::uint32_t namespace_id) const {
+  const cache::StoreView& view = environment_.writer->view();
+  // An id that does not exist is the writer's to report.
+  if (namespace_id >= view.namespace_capacity() ||
+      (namespace_id < session_->may_write.size() && session_->may_write[namespace_id]))
+    return Status::Ok();
+  const cache::NamespaceRecord& record = view.namespace_record(namespace_id);
+  if (record.name_length == 0) return Status::Ok();
+  return Error(Code::kPermissionDenied, "uid {} may not write to namespace '{}'",
+               session_->peer.uid,
+               std::string_view(reinterpret_cast<const char*>(record.name), record.name_length));
+}
+
+Status ChannelServer::ExecuteSet(const ipc::RequestHeader& request) {
+  std::string_view rest = payload_;
+  ipc::SetBody body;
+  if (!TakeBody(&rest, &body)) return Refuse(request, Malformed("a set without its body"));
+  if (std::uint64_t{body.key_length} + body.value_length != rest.size())
+    return Refuse(request, Malformed("key and value do not fill the payload"));
+  if (body.mode != 0) return Refuse(request, Malformed("unknown mode of a set"));
+  if (const Status allowed = MayWrite(request.target); !allowed.ok())
+    return Refuse(request, allowed);
+  return AnswerVersion(
+      request, environment_.writer->Set(
+                   static_cast<std::uint16_t>(std::min(request.target, 0xffffU)),
+                   rest.substr(0, body.key_length), rest.substr(body.key_length),
+                   {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms}, OriginOf(request)));
+}
+
+Status ChannelServer::ExecuteTouch(const ipc::RequestHeader& request) {
+  std::string_view rest = payload_;
+  ipc::TouchBody body;
+  if (!TakeBody(&rest, &body)) return Refuse(request, Malformed("a touch without its body"));
+  if (body.key_length != rest.size())
+    return Refuse(request, Malformed("the key does not fill the payload"));
+  if (const Status allowed = MayWrite(request.target); !allowed.ok())
+    return Refuse(request, allowed);
+  return AnswerVersion(
+      request, environment_.writer->Touch(
+                   static_cast<std::uint16_t>(std::min(request.target, 0xffffU)), rest,
+                   {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms}, OriginOf(request)));
+}
+
+Status ChannelServer::ExecuteKeyed(const ipc::RequestHeader& request) {
+  std::string_view rest = payload_;
+  ipc::KeyBody body;
+  if (!TakeBody(&rest, &body)) return Refuse(request, Malformed("no body"));
+  if (body.key_length != rest.size())
+    return Refuse(request, Malformed("the key does not fill the payload"));
+  if (request.opcode == ipc::kOpGet) return ExecuteGet(request, rest);
+  if (const Status allowed = MayWrite(request.target); !allowed.ok())
+    return Refuse(request, allowed);
+  return AnswerVersion(request, environment_.writer->Delete(
+                                    static_cast<std::uint16_t>(std::min(request.target, 0xffffU)),
+                                    rest, OriginOf(request)));
+}
+
+Status ChannelServer::ExecuteGet(const ipc::RequestHeader& request, std::string_view key) {
+  const cache::ReadResult read = environment_.writer->Get(
+      static_cast<std::uint16_t>(std::min(request.target, 0xffffU)), key, &response_);
+  if (read.outcome != cache::ReadOutcome::kHit)
+    return Refuse(request, Error(Code::kNotFound, "no such key"), Execution::kDone);
+  ipc::ResponseHeader header{};
+  header.opcode = request.opcode;
+  header.call_id = request.call_id;
+  header.sequence = request.sequence;
+  header.execution = static_cast<std::uint8_t>(Execution::kDone);
+  header.version = read.version;
+  header.hard_expiry_ms = read.hard_expiry_ms;
+  header.soft_expiry_ms = read.soft_expiry_ms;
+  const std::string_view pieces[] = {response_};
+  return responses_.Send(header, pieces, request.response_space);
+}
+
+Status ChannelServer::ExecuteCall(const ipc::RequestHeader& request) {
+  const Method* method = environment_.methods->Find(request.target);
+  if (method == nullptr)
+    return Refuse(request, Error(Code::kNotFound, "no method with id {}", request.target));
+  if (!session_->may_call[request.target])
+    return Refuse(request, Error(Code::kPermissionDenied, "uid {} may not call '{}'",
+                                 session_->peer.uid, method->name));
+  const Status status = method->handler(payload_, &response_);
+  if (!status.ok()) return Refuse(request, status, Execution::kDone);
+  return Answer(request, 0, response_);
+}
+
+Status ChannelServer::AnswerVersion(const ipc::RequestHeader& request,
+                                    const Result<std::uint64_t>& version) {
+  if (version.ok()) return Answer(request, *version);
+  // "There is no such key" is the outcome of a delete or touch that did run.
+  return Refuse(
+      request, version.status(),
+      version.status().code() == Code::kNotFound ? Execution::kDone : Execution::kNotStarted);
+}
+
+Status ChannelServer::Answer(const ipc::RequestHeader& request, std::uint64_t version,
+                             std::string_view payload) {
+  ipc::ResponseHeader header{};
+  header.opcode = request.opcode;
+  header.call_id = request.call_id;
+  header.sequence = request.sequence;
+  header.execution = static_cast<std::uint8_t>(Execution::kDone);
+  header.version = version;
+  const std::string_view pieces[] = {payload};
+  return responses_.Send(header, pieces, request.response_space);
+}
+
+Status ChannelServer::Refuse(const ipc::RequestHeader& request, const Status& why,
+                             Execution execution) {
+  ipc::ResponseHeader header{};
+  header.opcode = request.opcode;
+  header.call_id = request.call_id;
+  header.sequence = request.sequence;
+  header.status = static_cast<std::uint16_t>(why.code());
+  header.execution = static_cast<std::uint8_t>(execution);
+  const std::string_view pieces[] = {why.message()};
+  return responses_.Send(header, pieces, request.response_space);
+}
+
+}  // namespace hearth::daemon

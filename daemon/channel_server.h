@@ -1,0 +1,84 @@
+// ChannelServer: takes requests out of one channel, executes them and answers.
+#ifndef HEARTH_DAEMON_CHANNEL_SERVER_H_
+#define HEARTH_DAEMON_CHANNEL_SERVER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/base/status.h"
+#include "core/cache/writer.h"
+#include "daemon/methods.h"
+#include "daemon/session.h"
+#include "ipc/message.h"
+#include "ipc/ring.h"
+
+namespace hearth::daemon {
+
+// Belongs to the writer thread of the session's store. Nothing the client does in its region can
+// hurt anything but the session: an error of Serve() ends it.
+class ChannelServer {
+ public:
+  struct Environment {
+    cache::StoreWriter* writer;
+    const MethodTable* methods;
+    std::uint64_t max_message_bytes;
+  };
+
+  // kDataLoss when the positions in the region make no sense. `budget` is the session's and must
+  // outlive the server, as must session and environment.
+  static Result<std::unique_ptr<ChannelServer>> Create(const Environment& environment,
+                                                       Session* session, std::uint32_t channel,
+                                                       ipc::ByteBudget* budget);
+
+  // Executes at most `max_records` records, publishes the answers, gives the request bytes back
+  // and rings where somebody sleeps. Returns how many records there were; an error ends the
+  // session.
+  Result<std::uint32_t> Serve(std::uint32_t max_records);
+
+  // To sleep until the client publishes more. REQUIRES: Serve() has just returned 0.
+  ipc::Watch RequestWatch() {
+    return requests_.DataWatch(control_->server_asleep, ipc::kServerSleeps);
+  }
+  // Tells the client that this channel is polled again.
+  void Wake();
+
+  Session* session() const { return session_; }
+
+ private:
+  ChannelServer(const Environment& environment, Session* session, std::uint32_t channel,
+                ipc::RingConsumer requests, ipc::RingProducer responses, ipc::ByteBudget* budget);
+
+  Status Take(const ipc::Record& record);
+  Status Execute(const ipc::RequestHeader& request);
+  Status ExecuteSet(const ipc::RequestHeader& request);
+  Status ExecuteKeyed(const ipc::RequestHeader& request);
+  Status ExecuteTouch(const ipc::RequestHeader& request);
+  Status ExecuteGet(const ipc::RequestHeader& request, std::string_view key);
+  Status ExecuteCall(const ipc::RequestHeader& request);
+  cache::Origin OriginOf(const ipc::RequestHeader& request) const;
+  // OK, or the refusal.
+  Status MayWrite(std::uint32_t namespace_id) const;
+
+  Status Answer(const ipc::RequestHeader& request, std::uint64_t version,
+                std::string_view payload = {});
+  // `execution` says whether the failed request may have had an effect.
+  Status Refuse(const ipc::RequestHeader& request, const Status& why,
+                Execution execution = Execution::kNotStarted);
+  Status AnswerVersion(const ipc::RequestHeader& request, const Result<std::uint64_t>& version);
+
+  Environment environment_;
+  Session* session_;
+  std::uint32_t channel_;
+  ipc::ChannelControl* control_;
+  ipc::RingConsumer requests_;
+  ipc::ResponseSender responses_;
+  ipc::MessageAssembler<ipc::RequestHeader> assembler_;
+  ipc::SequenceCheck sequences_;
+  std::string payload_;  // of the request being executed; kept for its capacity
+  std::string response_;
+};
+
+}  // namespace hearth::daemon
+
+#endif  // HEARTH_DAEMON_CHANNEL_SERVER_H_

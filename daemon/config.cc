@@ -1,0 +1,375 @@
+#include "daemon/config.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <span>
+#include <sstream>
+#include <string_view>
+
+#include <toml++/toml.h>
+
+#include "ipc/control_socket.h"
+#include "ipc/session_layout.h"
+
+namespace hearth::daemon {
+namespace {
+
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+    }
+  }
+  return row[b.size()];
+}
+
+// One table of the file: takes known keys out one by one, so that what is left is unknown.
+class Section {
+ public:
+  Section(const toml::table& table, std::string file, std::string title)
+      : table_(table), file_(std::move(file)), title_(std::move(title)) {}
+
+  Status Wrong(const toml::node& node, std::string_view what) const {
+    const auto at = node.source().begin;
+    return Error(Code::kInvalidArgument, "{}:{}:{}: {}{}{}", file_, at.line, at.column, title_,
+                 title_.empty() ? "" : ": ", what);
+  }
+
+  Status Text(std::string_view key, std::string* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return Status::Ok();
+    const auto value = node->value_exact<std::string>();
+    if (!value) return Wrong(*node, fmt::format("'{}' must be a text in quotes", key));
+    *out = *value;
+    return Status::Ok();
+  }
+
+  Status Flag(std::string_view key, bool* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return Status::Ok();
+    const auto value = node->value_exact<bool>();
+    if (!value) return Wrong(*node, fmt::format("'{}' must be true or false", key));
+    *out = *value;
+    return Status::Ok();
+  }
+
+  template <class T>
+  Status Integer(std::string_view key, T min, T max, T* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return Status::Ok();
+    const auto value = node->value_exact<std::int64_t>();
+    if (!value || *value < static_cast<std::int64_t>(min) ||
+        *value > static_cast<std::int64_t>(max))
+      return Wrong(*node, fmt::format("'{}' must be a whole number from {} to {}", key, min, max));
+    *out = static_cast<T>(*value);
+    return Status::Ok();
+  }
+
+  // "256MiB", or a plain number of bytes.
+  template <class T>
+  Status Bytes(std::string_view key, T min, T max, T* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return Status::Ok();
+    Result<std::uint64_t> bytes = Error(Code::kInvalidArgument, "not a size");
+    if (const auto number = node->value_exact<std::int64_t>(); number && *number >= 0)
+      bytes = static_cast<std::uint64_t>(*number);
+    else if (const auto text = node->value_exact<std::string>())
+      bytes = ParseBytes(*text);
+    if (!bytes.ok())
+      return Wrong(*node, fmt::format("'{}' must be a size like \"256MiB\" ({})", key,
+                                      bytes.status().message()));
+    if (*bytes < min || *bytes > max)
+      return Wrong(*node, fmt::format("'{}' is {}, must be between {} and {}", key,
+                                      FormatBytes(*bytes), FormatBytes(min), FormatBytes(max)));
+    *out = static_cast<T>(*bytes);
+    return Status::Ok();
+  }
+
+  Status Milliseconds(std::string_view key, std::uint64_t* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return Status::Ok();
+    const auto text = node->value_exact<std::string>();
+    const auto duration = ParseDuration(text.value_or(""));
+    if (!duration.ok())
+      return Wrong(*node, fmt::format("'{}' must be a duration like \"5m\" ({})", key,
+                                      duration.status().message()));
+    const auto ms = duration->count() / 1'000'000;
+    if (duration->count() != 0 && ms == 0)
+      return Wrong(*node, fmt::format("'{}' is shorter than a millisecond", key));
+    *out = static_cast<std::uint64_t>(ms);
+    return Status::Ok();
+  }
+
+  Status Texts(std::string_view key, std::vector<std::string>* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return Status::Ok();
+    const toml::array* array = node->as_array();
+    if (array == nullptr) return Wrong(*node, fmt::format("'{}' must be a list of texts", key));
+    for (const toml::node& item : *array) {
+      const auto value = item.value_exact<std::string>();
+      if (!value) return Wrong(item, fmt::format("'{}' must be a list of texts", key));
+      out->push_back(*value);
+    }
+    return Status::Ok();
+  }
+
+  // The tables of [[key]], or the one of [key].
+  Status Tables(std::string_view key, std::vector<const toml::table*>* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return Status::Ok();
+    if (node->is_table()) out->push_back(node->as_table());
+    if (const toml::array* array = node->as_array()) {
+      for (const toml::node& item : *array) {
+        if (!item.is_table()) return Wrong(item, fmt::format("'{}' must be a table", key));
+        out->push_back(item.as_table());
+      }
+    } else if (!node->is_table()) {
+      return Wrong(*node, fmt::format("'{}' must be a table", key));
+    }
+    return Status::Ok();
+  }
+
+  const toml::node* Take(std::string_view key) {
+    known_.emplace_back(key);
+    return table_.get(key);
+  }
+
+  // Call last: complains about the first key that nobody took.
+  Status NothingLeft() const {
+    for (const auto& [key, node] : table_) {
+      if (std::find(known_.begin(), known_.end(), key.str()) != known_.end()) continue;
+      const auto nearest =
+          std::min_element(known_.begin(), known_.end(), [&](const auto& a, const auto& b) {
+            return EditDistance(a, key.str()) < EditDistance(b, key.str());
+          });
+      return Wrong(node, fmt::format("unknown key '{}'; did you mean '{}'?", key.str(), *nearest));
+    }
+    return Status::Ok();
+  }
+
+  const toml::table& table() const { return table_; }
+  const std::string& file() const { return file_; }
+
+ private:
+  const toml::table& table_;
+  std::string file_;
+  std::string title_;
+  std::vector<std::string> known_;
+};
+
+Status ReadNamespace(Section section, NamespaceConfig* config) {
+  std::string eviction = "oldest";
+  HEARTH_TRY(section.Text("name", &config->name));
+  HEARTH_TRY(section.Milliseconds("ttl", &config->hard_ttl_ms));
+  HEARTH_TRY(section.Milliseconds("soft_ttl", &config->soft_ttl_ms));
+  HEARTH_TRY(section.Bytes<std::uint64_t>("quota_max", 0, std::uint64_t{1} << 42U,
+                                          &config->quota_max_bytes));
+  HEARTH_TRY(section.Text("eviction", &eviction));
+  HEARTH_TRY(section.NothingLeft());
+  if (config->name.empty()) return section.Wrong(section.table(), "a namespace needs a 'name'");
+  if (eviction != "oldest" && eviction != "none")
+    return section.Wrong(*section.Take("eviction"), "'eviction' must be \"oldest\" or \"none\"");
+  config->evict = eviction == "oldest";
+  return Status::Ok();
+}
+
+Status ReadStore(Section section, StoreConfig* config) {
+  std::vector<const toml::table*> namespaces;
+  HEARTH_TRY(section.Text("name", &config->name));
+  HEARTH_TRY(section.Bytes<std::uint64_t>("size", kMiB, std::uint64_t{1} << 41U, &config->bytes));
+  HEARTH_TRY(
+      section.Bytes<std::uint64_t>("segment_size", 64 * kKiB, 2 * kMiB, &config->segment_bytes));
+  HEARTH_TRY(section.Integer<std::uint32_t>("max_namespaces", 2, 65536, &config->max_namespaces));
+  HEARTH_TRY(section.Tables("namespace", &namespaces));
+  HEARTH_TRY(section.NothingLeft());
+  if (config->name.empty()) return section.Wrong(section.table(), "a store needs a 'name'");
+  std::set<std::string> names;
+  for (const toml::table* table : namespaces) {
+    NamespaceConfig item;
+    HEARTH_TRY(ReadNamespace(Section(*table, section.file(), "namespace"), &item));
+    if (!names.insert(item.name).second)
+      return section.Wrong(*table, fmt::format("namespace '{}' is defined twice", item.name));
+    config->namespaces.push_back(std::move(item));
+  }
+  if (!names.contains("default")) {
+    NamespaceConfig item;
+    item.name = "default";
+    config->namespaces.insert(config->namespaces.begin(), item);
+  }
+  return Status::Ok();
+}
+
+// A number, or a name that the system's user database knows.
+template <class Id, class Lookup>
+Status ReadId(Section& section, std::string_view key, std::optional<Id>* out, Lookup lookup) {
+  const toml::node* node = section.Take(key);
+  if (node == nullptr) return Status::Ok();
+  if (const auto number = node->value_exact<std::int64_t>();
+      number && *number >= 0 && *number < 0xffffffff) {
+    *out = static_cast<Id>(*number);
+    return Status::Ok();
+  }
+  const auto name = node->value_exact<std::string>();
+  if (name) *out = lookup(*name);
+  if (!*out)
+    return section.Wrong(*node, fmt::format("'{}' must be a number or a name this system knows{}",
+                                            key, name ? fmt::format(", not '{}'", *name) : ""));
+  return Status::Ok();
+}
+
+Status ReadRule(Section section, PolicyRule* rule) {
+  HEARTH_TRY(ReadId(section, "uid", &rule->uid, [](const std::string& name) {
+    const passwd* entry = ::getpwnam(name.c_str());
+    return entry == nullptr ? std::optional<uid_t>() : entry->pw_uid;
+  }));
+  HEARTH_TRY(ReadId(section, "gid", &rule->gid, [](const std::string& name) {
+    const group* entry = ::getgrnam(name.c_str());
+    return entry == nullptr ? std::optional<gid_t>() : entry->gr_gid;
+  }));
+  HEARTH_TRY(section.Texts("stores", &rule->stores));
+  HEARTH_TRY(section.Texts("write", &rule->write));
+  HEARTH_TRY(section.Texts("call", &rule->call));
+  HEARTH_TRY(section.Flag("admin", &rule->admin));
+  HEARTH_TRY(section.NothingLeft());
+  if (!rule->uid && !rule->gid)
+    return section.Wrong(section.table(), "a policy rule needs a 'uid' or a 'gid'");
+  return Status::Ok();
+}
+
+Status ReadDaemon(Section section, Config* config) {
+  std::string mode;
+  HEARTH_TRY(section.Text("socket", &config->socket));
+  HEARTH_TRY(section.Text("socket_mode", &mode));
+  HEARTH_TRY(section.Text("log_level", &config->log_level));
+  HEARTH_TRY(section.NothingLeft());
+  if (!mode.empty()) {
+    char* end = nullptr;
+    const auto bits = std::strtoul(mode.c_str(), &end, 8);
+    if (*end != '\0' || bits > 0777)
+      return section.Wrong(*section.Take("socket_mode"),
+                           "'socket_mode' must be an octal mode like \"0660\"");
+    config->socket_mode = static_cast<mode_t>(bits);
+  }
+  constexpr std::array kLevels = {"trace", "debug", "info", "warn", "error"};
+  if (std::find(kLevels.begin(), kLevels.end(), config->log_level) == kLevels.end())
+    return section.Wrong(*section.Take("log_level"),
+                         "'log_level' must be trace, debug, info, warn or error");
+  if (config->socket.empty() || config->socket.size() > ipc::kMaxSocketPathBytes)
+    return section.Wrong(section.table(),
+                         fmt::format("the socket path has {} bytes, must have 1 to {}",
+                                     config->socket.size(), ipc::kMaxSocketPathBytes));
+  return Status::Ok();
+}
+
+Status ReadLimits(Section section, LimitsConfig* limits) {
+  HEARTH_TRY(section.Integer<std::uint32_t>("sessions", 1, 100000, &limits->sessions));
+  HEARTH_TRY(
+      section.Integer<std::uint32_t>("sessions_per_uid", 1, 100000, &limits->sessions_per_uid));
+  HEARTH_TRY(section.Integer<std::uint32_t>("channels", 1, ipc::kMaxChannels, &limits->channels));
+  HEARTH_TRY(section.Bytes<std::uint32_t>("ring_size", ipc::kMinRingBytes, ipc::kMaxRingBytes,
+                                          &limits->ring_bytes));
+  HEARTH_TRY(
+      section.Bytes<std::uint64_t>("message_size", 64 * kKiB, 64 * kMiB, &limits->message_bytes));
+  HEARTH_TRY(section.Bytes<std::uint64_t>("buffered_per_session", 64 * kKiB, kGiB,
+                                          &limits->buffered_bytes_per_session));
+  return section.NothingLeft();
+}
+
+Status ReadTop(Section section, Config* config) {
+  std::vector<const toml::table*> daemons;
+  std::vector<const toml::table*> stores;
+  std::vector<const toml::table*> policies;
+  std::vector<const toml::table*> limits;
+  HEARTH_TRY(section.Tables("daemon", &daemons));
+  HEARTH_TRY(section.Tables("store", &stores));
+  HEARTH_TRY(section.Tables("policy", &policies));
+  HEARTH_TRY(section.Tables("limits", &limits));
+  HEARTH_TRY(section.NothingLeft());
+  for (const auto* table : daemons)
+    HEARTH_TRY(ReadDaemon(Section(*table, section.file(), "daemon"), config));
+  for (const auto* table : limits)
+    HEARTH_TRY(ReadLimits(Section(*table, section.file(), "limits"), &config->limits));
+  std::set<std::string> names;
+  for (const auto* table : stores) {
+    StoreConfig store;
+    HEARTH_TRY(ReadStore(Section(*table, section.file(), "store"), &store));
+    if (!names.insert(store.name).second)
+      return section.Wrong(*table, fmt::format("store '{}' is defined twice", store.name));
+    config->stores.push_back(std::move(store));
+  }
+  for (const auto* table : policies) {
+    PolicyRule rule;
+    HEARTH_TRY(ReadRule(Section(*table, section.file(), "policy"), &rule));
+    config->policy.push_back(std::move(rule));
+  }
+  return Status::Ok();
+}
+
+void AddDefaultStore(Config* config) {
+  if (!config->stores.empty()) return;
+  StoreConfig store;
+  NamespaceConfig item;
+  item.name = "default";
+  store.namespaces.push_back(item);
+  config->stores.push_back(store);
+}
+
+}  // namespace
+
+std::string DefaultSocketPath() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (::geteuid() != 0 && runtime != nullptr && *runtime == '/')
+    return fmt::format("{}/hearth/hearthd.sock", runtime);
+  return "/run/hearth/hearthd.sock";
+}
+
+Config UserModeConfig() {
+  Config config;
+  config.socket = DefaultSocketPath();
+  config.user_mode = true;
+  AddDefaultStore(&config);
+  return config;
+}
+
+Result<Config> ParseConfig(const std::string& text, const std::string& name) {
+  toml::table table;
+  try {
+    table = toml::parse(text, std::string_view(name));
+  } catch (const toml::parse_error& error) {
+    const auto at = error.source().begin;
+    return Error(Code::kInvalidArgument, "{}:{}:{}: {}", name, at.line, at.column,
+                 error.description());
+  }
+  Config config;
+  config.socket = DefaultSocketPath();
+  config.socket_mode = 0660;
+  HEARTH_TRY(ReadTop(Section(table, name, ""), &config));
+  AddDefaultStore(&config);
+  return config;
+}
+
+Result<Config> LoadConfig(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return ErrnoStatus(errno, fmt::format("cannot read the configuration '{}'", path));
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (file.bad() || text.fail())
+    return Error(Code::kUnavailable, "cannot read the configuration '{}'", path);
+  return ParseConfig(text.str(), path);
+}
+
+}  // namespace hearth::daemon

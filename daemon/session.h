@@ -1,0 +1,40 @@
+// One connected client: what the control thread and the writer thread share of it.
+#ifndef HEARTH_DAEMON_SESSION_H_
+#define HEARTH_DAEMON_SESSION_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/atomic.h"
+#include "core/base/fd.h"
+#include "core/base/status.h"
+#include "daemon/policy.h"
+#include "ipc/session_region.h"
+
+namespace hearth::daemon {
+
+// Created by the control thread, then read-only but for `operations`; destroyed when neither thread
+// needs it any more (shared_ptr).
+struct Session {
+  std::uint64_t id = 0;
+  Peer peer;
+  std::string client_name;
+  std::string store;
+  Rights rights;
+  std::vector<bool> may_write;         // by namespace id
+  std::vector<bool> may_call;          // by method id
+  std::vector<std::uint16_t> origins;  // of each channel; unique among live channels of a store
+  ipc::SessionRegion region;
+  UniqueFd server_doorbell;                     // eventfd; the client writes, never read here
+  std::vector<UniqueFd> client_doorbells;       // write ends, one for each channel
+  std::vector<UniqueFd> client_bells_for_peer;  // read ends, until they have been sent
+  std::uint64_t connected_at_ns = 0;
+  Atomic<std::uint64_t> operations{0};  // writer thread; read by status
+
+  explicit Session(ipc::SessionRegion session_region) : region(std::move(session_region)) {}
+};
+
+}  // namespace hearth::daemon
+
+#endif  // HEARTH_DAEMON_SESSION_H_

@@ -1,0 +1,277 @@
+#include "daemon/store_service.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/failpoint.h"
+#include "daemon/log.h"
+
+namespace hearth::daemon {
+namespace {
+
+constexpr std::uint32_t kRecordsPerRound = 64;  // of one channel, before the next one's turn
+constexpr int kPausesPerLook = 16;              // between two looks at the clock while idle
+constexpr int kHeartbeatMs = 500;
+constexpr std::uint64_t kSessionIdleNs = 1'000'000;    // after this a session is no longer polled
+constexpr std::uint64_t kStopGraceNs = 1'000'000'000;  // for clients that never stop publishing
+constexpr std::uint64_t kWakeTag = 0;                  // epoll data; sessions use their id, from 1
+
+}  // namespace
+
+StoreService::StoreService(StoreConfig config, const LimitsConfig& limits,
+                           const MethodTable* methods, OnBroken on_broken, cache::Store store)
+    : config_(std::move(config)),
+      limits_(limits),
+      methods_(methods),
+      on_broken_(std::move(on_broken)),
+      store_(std::move(store)) {}
+
+Result<std::unique_ptr<StoreService>> StoreService::Create(const StoreConfig& config,
+                                                           const LimitsConfig& limits,
+                                                           const MethodTable* methods,
+                                                           OnBroken on_broken) {
+  HEARTH_ASSIGN(cache::Store store,
+                cache::Store::Create({.name = config.name,
+                                      .bytes = config.bytes,
+                                      .segment_bytes = config.segment_bytes,
+                                      .namespace_capacity = config.max_namespaces}));
+  std::unique_ptr<StoreService> service(
+      new StoreService(config, limits, methods, std::move(on_broken), std::move(store)));
+  HEARTH_TRY(service->Init());
+  return service;
+}
+
+Status StoreService::Init() {
+  HEARTH_ASSIGN(writer_, cache::StoreWriter::Create(store_.view()));
+  for (const NamespaceConfig& item : config_.namespaces) {
+    const auto id = writer_->CreateNamespace(item.name, {.hard_ttl_ms = item.hard_ttl_ms,
+                                                         .soft_ttl_ms = item.soft_ttl_ms,
+                                                         .quota_max_bytes = item.quota_max_bytes,
+                                                         .evict = item.evict});
+    if (!id.ok()) return id.status();
+  }
+  HEARTH_ASSIGN(wake_, MakeEventFd());
+  epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) return ErrnoStatus(errno, "cannot create an epoll instance");
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = kWakeTag;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0)
+    return ErrnoStatus(errno, "cannot watch an eventfd");
+  return Status::Ok();
+}
+
+StoreService::~StoreService() { Stop(); }
+
+void StoreService::Start() {
+  thread_ = std::thread([this] {
+    // At most 15 characters reach the kernel.
+    ::pthread_setname_np(::pthread_self(), ("w:" + config_.name).substr(0, 15).c_str());
+    Run();
+  });
+}
+
+void StoreService::Stop() {
+  if (!thread_.joinable()) return;
+  stopping_.StoreRelaxed(1);
+  RingEventFd(wake_.get());
+  thread_.join();
+}
+
+void StoreService::Add(std::shared_ptr<Session> session) {
+  {
+    std::lock_guard lock(mutex_);
+    commands_.push_back({.add = std::move(session)});
+    has_commands_.StoreRelaxed(1);
+  }
+  RingEventFd(wake_.get());
+}
+
+void StoreService::Remove(std::uint64_t session_id) {
+  {
+    std::lock_guard lock(mutex_);
+    commands_.push_back({.add = nullptr, .remove = session_id});
+    has_commands_.StoreRelaxed(1);
+  }
+  RingEventFd(wake_.get());
+}
+
+ipc::StoreStatus StoreService::Report() const {
+  const cache::StoreView& view = store_.view();
+  const cache::StoreHeader& header = view.header();
+  ipc::StoreStatus report{
+      .name = config_.name,
+      .bytes = store_.bytes(),
+      .segment_bytes = view.segment_bytes(),
+      .segments = view.segment_count(),
+      .free_segments = static_cast<std::uint32_t>(header.free_segments.LoadRelaxed()),
+      .entries = header.entry_count.LoadRelaxed(),
+      .live_bytes = header.live_bytes.LoadRelaxed(),
+      .evicted_entries = header.evicted_entries.LoadRelaxed(),
+      .index_pages = header.index_pages.LoadRelaxed(),
+      .namespaces = {},
+      .operations = operations_.LoadRelaxed()};
+  std::copy(std::begin(view.prefix().uuid), std::end(view.prefix().uuid), report.uuid.begin());
+  for (std::size_t i = 0; i < config_.namespaces.size(); ++i) {
+    const NamespaceConfig& item = config_.namespaces[i];
+    const auto id = static_cast<std::uint16_t>(i + 1);
+    report.namespaces.push_back({.id = id,
+                                 .name = item.name,
+                                 .used_bytes = view.namespace_record(id).used_bytes.LoadRelaxed(),
+                                 .quota_max_bytes = item.quota_max_bytes,
+                                 .hard_ttl_ms = item.hard_ttl_ms,
+                                 .soft_ttl_ms = item.soft_ttl_ms,
+                                 .evicts = item.evict});
+  }
+  return report;
+}
+
+void StoreService::Run() {
+  std::uint64_t last_request = MonotonicNanosNow();
+  std::uint64_t next_heartbeat = 0;
+  std::uint64_t now = last_request;
+  std::uint64_t stop_at = 0;
+  while (true) {
+    // Read before the last round, so that it serves all that was published before the stop.
+    const bool stopping = stopping_.LoadRelaxed() != 0;
+    if (stopping && stop_at == 0) stop_at = now + kStopGraceNs;
+    if (has_commands_.LoadRelaxed() != 0) RunCommands();
+    const std::uint32_t served = ServePolled(now);
+    now = MonotonicNanosNow();
+    if (stopping && now >= stop_at) return;
+    if (now >= next_heartbeat) {
+      writer_->Heartbeat();
+      next_heartbeat = now + std::uint64_t{kHeartbeatMs} * 1'000'000U;
+    }
+    if (served > 0) {
+      operations_.StoreRelaxed(operations_.LoadRelaxed() + served);
+      spin_.OnGap(now - last_request);
+      last_request = now;
+      continue;
+    }
+    if (!polled_.empty() && !stopping && now - last_request < spin_.BoundNs()) {
+      for (int i = 0; i < kPausesPerLook; ++i) CpuRelax();
+      continue;
+    }
+    if (!AnnounceSleep(polled_)) continue;
+    polled_.clear();
+    // All sessions ring from now on, so nobody's request stays unseen.
+    Sleep(stopping ? 0 : kHeartbeatMs);
+    if (stopping && polled_.empty()) return;
+  }
+}
+
+void StoreService::RunCommands() {
+  std::vector<Command> commands;
+  {
+    std::lock_guard lock(mutex_);
+    commands.swap(commands_);
+    has_commands_.StoreRelaxed(0);
+  }
+  for (Command& command : commands) {
+    if (command.add) AddServed(std::move(command.add));
+    if (command.remove != 0) Forget(command.remove);
+  }
+}
+
+void StoreService::AddServed(std::shared_ptr<Session> session) {
+  Served served;
+  served.budget = std::make_unique<ipc::ByteBudget>(limits_.buffered_bytes_per_session);
+  const std::uint64_t id = session->id;
+  for (std::uint32_t i = 0; i < session->region.geometry().channels; ++i) {
+    auto channel = ChannelServer::Create(
+        {.writer = writer_.get(), .methods = methods_, .max_message_bytes = limits_.message_bytes},
+        session.get(), i, served.budget.get());
+    if (!channel.ok()) return on_broken_(id, channel.status());
+    served.channels.push_back(std::move(*channel));
+  }
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = id;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, session->server_doorbell.get(), &event) != 0)
+    return on_broken_(id, ErrnoStatus(errno, "cannot watch the doorbell"));
+  served.session = std::move(session);
+  // Polled at first: the client may have published before it was served.
+  Poll(sessions_.emplace(id, std::move(served)).first->second);
+}
+
+void StoreService::Poll(Served& served) {
+  if (served.polled) return;
+  served.polled = true;
+  served.last_request_ns = MonotonicNanosNow();
+  for (auto& channel : served.channels) channel->Wake();
+  polled_.push_back(&served);
+}
+
+std::uint32_t StoreService::ServePolled(std::uint64_t now) {
+  std::uint32_t total = 0;
+  for (std::size_t i = 0; i < polled_.size();) {
+    Served& served = *polled_[i];
+    const auto count = ServeSession(served);
+    if (!count.ok()) {
+      Break(served.session->id, count.status());  // takes it out of polled_
+      continue;
+    }
+    total += *count;
+    if (*count > 0) served.last_request_ns = now;
+    // One busy session must not keep the others polled for ever.
+    if (now - served.last_request_ns > kSessionIdleNs && AnnounceSleep({&polled_[i], 1})) {
+      polled_[i] = polled_.back();
+      polled_.pop_back();
+      continue;
+    }
+    ++i;
+  }
+  return total;
+}
+
+Result<std::uint32_t> StoreService::ServeSession(Served& served) {
+  std::uint32_t total = 0;
+  for (auto& channel : served.channels) {
+    HEARTH_ASSIGN(const std::uint32_t count, channel->Serve(kRecordsPerRound));
+    total += count;
+  }
+  return total;
+}
+
+void StoreService::Break(std::uint64_t session_id, const Status& why) {
+  Forget(session_id);
+  on_broken_(session_id, why);
+}
+
+void StoreService::Forget(std::uint64_t session_id) {
+  const auto it = sessions_.find(session_id);
+  if (it == sessions_.end()) return;
+  std::erase(polled_, &it->second);
+  // The client may hold the eventfd open, so closing ours would not take it out of the set.
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, it->second.session->server_doorbell.get(), nullptr);
+  sessions_.erase(it);
+}
+
+bool StoreService::AnnounceSleep(std::span<Served* const> sessions) {
+  watches_.clear();
+  for (Served* served : sessions)
+    for (auto& channel : served->channels) watches_.push_back(channel->RequestWatch());
+  if (!ipc::PrepareToSleep(watches_)) return false;
+  for (Served* served : sessions) served->polled = false;
+  return true;
+}
+
+void StoreService::Sleep(int timeout_ms) {
+  HEARTH_FAILPOINT("writer.before_sleep");
+  epoll_event events[64];
+  const int count = ::epoll_wait(epoll_.get(), events, 64, timeout_ms);
+  for (int i = 0; i < count; ++i) {
+    if (events[i].data.u64 == kWakeTag) continue;
+    const auto it = sessions_.find(events[i].data.u64);
+    if (it != sessions_.end()) Poll(it->second);
+  }
+}
+
+}  // namespace hearth::daemon

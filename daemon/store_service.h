@@ -1,0 +1,117 @@
+// StoreService: one store and the thread that alone writes to it.
+#ifndef HEARTH_DAEMON_STORE_SERVICE_H_
+#define HEARTH_DAEMON_STORE_SERVICE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/atomic.h"
+#include "core/base/fd.h"
+#include "core/base/status.h"
+#include "core/cache/store.h"
+#include "core/cache/writer.h"
+#include "daemon/channel_server.h"
+#include "daemon/config.h"
+#include "daemon/methods.h"
+#include "daemon/session.h"
+#include "daemon/spin_policy.h"
+#include "ipc/control_message.h"
+
+namespace hearth::daemon {
+
+// The writer thread polls the channels that have had traffic a moment ago; all others have
+// announced that they sleep and ring the session's doorbell. When nothing is worth polling any
+// more, the thread sleeps in epoll_wait.
+class StoreService {
+ public:
+  // Called on the writer thread when a session broke its rings; it is no longer served then.
+  using OnBroken = std::function<void(std::uint64_t session_id, const Status& why)>;
+
+  // Creates the store and its namespaces. Starts no thread yet.
+  static Result<std::unique_ptr<StoreService>> Create(const StoreConfig& config,
+                                                      const LimitsConfig& limits,
+                                                      const MethodTable* methods,
+                                                      OnBroken on_broken);
+  // Stops and joins.
+  ~StoreService();
+
+  void Start();
+  // Serves what clients have published so far, then ends the thread. Idempotent.
+  void Stop();
+
+  // Begins and ends serving a session. Asynchronous; thread-safe. After Remove the writer thread
+  // drops its reference in its next round.
+  void Add(std::shared_ptr<Session> session);
+  void Remove(std::uint64_t session_id);
+
+  // What `hearth status` shows. Thread-safe.
+  ipc::StoreStatus Report() const;
+
+  const StoreConfig& config() const { return config_; }
+  const cache::Store& store() const { return store_; }
+
+ private:
+  struct Served {
+    std::shared_ptr<Session> session;
+    std::unique_ptr<ipc::ByteBudget> budget;
+    std::vector<std::unique_ptr<ChannelServer>> channels;
+    bool polled = false;
+    std::uint64_t last_request_ns = 0;  // or when it began to be polled
+  };
+  struct Command {
+    std::shared_ptr<Session> add;
+    std::uint64_t remove = 0;
+  };
+
+  StoreService(StoreConfig config, const LimitsConfig& limits, const MethodTable* methods,
+               OnBroken on_broken, cache::Store store);
+  Status Init();
+
+  void Run();
+  void RunCommands();
+  void AddServed(std::shared_ptr<Session> session);
+  // One round over the polled sessions; how many records it served.
+  std::uint32_t ServePolled(std::uint64_t now);
+  // An error means that the session has broken its rings.
+  Result<std::uint32_t> ServeSession(Served& served);
+  void Break(std::uint64_t session_id, const Status& why);
+  void Forget(std::uint64_t session_id);
+  void Poll(Served& served);
+  // Makes all these sessions ring for their next request; they are not polled any more. False, and
+  // nothing has changed, when one of them has published something.
+  bool AnnounceSleep(std::span<Served* const> sessions);
+  void Sleep(int timeout_ms);
+
+  StoreConfig config_;
+  LimitsConfig limits_;
+  const MethodTable* methods_;
+  OnBroken on_broken_;
+  cache::Store store_;
+  std::unique_ptr<cache::StoreWriter> writer_;
+
+  UniqueFd epoll_;
+  UniqueFd wake_;  // eventfd: commands are waiting
+  std::thread thread_;
+  std::mutex mutex_;
+  std::vector<Command> commands_;  // guarded by mutex_
+  Atomic<std::uint32_t> has_commands_{0};
+  Atomic<std::uint32_t> stopping_{0};
+  Atomic<std::uint64_t> operations_{0};
+
+  // Of the writer thread alone.
+  std::map<std::uint64_t, Served> sessions_;
+  std::vector<Served*> polled_;
+  std::vector<ipc::Watch> watches_;
+  SpinPolicy spin_;
+};
+
+}  // namespace hearth::daemon
+
+#endif  // HEARTH_DAEMON_STORE_SERVICE_H_
