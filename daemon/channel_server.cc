@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -205,13 +206,19 @@ Status ChannelServer::ExecuteGet(const ipc::RequestHeader& request, std::string_
 }
 
 Status ChannelServer::ExecuteCall(const ipc::RequestHeader& request) {
-  const Method* method = environment_.methods->Find(request.target);
+  const module::Method* method = environment_.methods->Find(request.target);
   if (method == nullptr)
     return Refuse(request, Error(Code::kNotFound, "no method with id {}", request.target));
   if (!session_->may_call[request.target])
     return Refuse(request, Error(Code::kPermissionDenied, "uid {} may not call '{}'",
                                  session_->peer.uid, method->name));
-  const Status status = method->handler(payload_, &response_);
+  module::CallContext context{.uid = session_->peer.uid,
+                              .deadline_ns = request.deadline_ns,
+                              .trace_flags = request.trace_flags};
+  std::copy(std::begin(request.trace_id), std::end(request.trace_id), context.trace_id.begin());
+  std::copy(std::begin(request.span_id), std::end(request.span_id), context.span_id.begin());
+  response_.clear();
+  const Status status = method->handler(context, payload_, &response_);
   if (!status.ok()) return Refuse(request, status, Execution::kDone);
   return Answer(request, 0, response_);
 }

@@ -8,7 +8,7 @@
 
 #include "core/base/status.h"
 #include "core/cache/writer.h"
-#include "daemon/methods.h"
+#include "core/module/method_registry.h"
 #include "daemon/session.h"
 #include "ipc/message.h"
 #include "ipc/ring.h"
@@ -21,7 +21,7 @@ class ChannelServer {
  public:
   struct Environment {
     cache::StoreWriter* writer;
-    const MethodTable* methods;
+    const module::MethodRegistry* methods;
     std::uint64_t max_message_bytes;
   };
 

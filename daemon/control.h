@@ -17,9 +17,9 @@
 #include <systemd/sd-event.h>
 
 #include "core/base/status.h"
+#include "core/module/method_registry.h"
 #include "daemon/config.h"
 #include "daemon/event_source.h"
-#include "daemon/methods.h"
 #include "daemon/policy.h"
 #include "daemon/session.h"
 #include "daemon/store_service.h"
@@ -35,7 +35,7 @@ class Control {
   struct Environment {
     const Config* config;
     const Policy* policy;
-    const MethodTable* methods;
+    const module::MethodRegistry* methods;
     const std::vector<std::unique_ptr<StoreService>>* stores;
     std::uint64_t started_at_ns;
   };

@@ -12,6 +12,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/units.h"
+#include "daemon/builtin_methods.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/version.h"
@@ -78,6 +79,7 @@ Status Server::Init() {
     return ErrnoStatus(-rc, "cannot create an event loop");
   loop_.reset(loop);
 
+  HEARTH_TRY(RegisterBuiltinMethods(&methods_));
   // The socket first: whoever has it is the one daemon of this path, before memory is taken.
   HEARTH_TRY(MakeDirectory(config_.socket));
   HEARTH_ASSIGN(ipc::ControlListener listener,

@@ -8,10 +8,10 @@
 #include <systemd/sd-event.h>
 
 #include "core/base/status.h"
+#include "core/module/method_registry.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/event_source.h"
-#include "daemon/methods.h"
 #include "daemon/policy.h"
 #include "daemon/store_service.h"
 
@@ -38,7 +38,7 @@ class Server {
   };
 
   Config config_;
-  MethodTable methods_;
+  module::MethodRegistry methods_;
   std::unique_ptr<sd_event, LoopDeleter> loop_;
   std::unique_ptr<Policy> policy_;
   std::vector<std::unique_ptr<StoreService>> stores_;

@@ -25,7 +25,8 @@ constexpr std::uint64_t kWakeTag = 0;                  // epoll data; sessions u
 }  // namespace
 
 StoreService::StoreService(StoreConfig config, const LimitsConfig& limits,
-                           const MethodTable* methods, OnBroken on_broken, cache::Store store)
+                           const module::MethodRegistry* methods, OnBroken on_broken,
+                           cache::Store store)
     : config_(std::move(config)),
       limits_(limits),
       methods_(methods),
@@ -34,7 +35,7 @@ StoreService::StoreService(StoreConfig config, const LimitsConfig& limits,
 
 Result<std::unique_ptr<StoreService>> StoreService::Create(const StoreConfig& config,
                                                            const LimitsConfig& limits,
-                                                           const MethodTable* methods,
+                                                           const module::MethodRegistry* methods,
                                                            OnBroken on_broken) {
   HEARTH_ASSIGN(cache::Store store,
                 cache::Store::Create({.name = config.name,

@@ -17,9 +17,9 @@
 #include "core/base/status.h"
 #include "core/cache/store.h"
 #include "core/cache/writer.h"
+#include "core/module/method_registry.h"
 #include "daemon/channel_server.h"
 #include "daemon/config.h"
-#include "daemon/methods.h"
 #include "daemon/session.h"
 #include "daemon/spin_policy.h"
 #include "ipc/control_message.h"
@@ -37,7 +37,7 @@ class StoreService {
   // Creates the store and its namespaces. Starts no thread yet.
   static Result<std::unique_ptr<StoreService>> Create(const StoreConfig& config,
                                                       const LimitsConfig& limits,
-                                                      const MethodTable* methods,
+                                                      const module::MethodRegistry* methods,
                                                       OnBroken on_broken);
   // Stops and joins.
   ~StoreService();
@@ -70,8 +70,8 @@ class StoreService {
     std::uint64_t remove = 0;
   };
 
-  StoreService(StoreConfig config, const LimitsConfig& limits, const MethodTable* methods,
-               OnBroken on_broken, cache::Store store);
+  StoreService(StoreConfig config, const LimitsConfig& limits,
+               const module::MethodRegistry* methods, OnBroken on_broken, cache::Store store);
   Status Init();
 
   void Run();
@@ -91,7 +91,7 @@ class StoreService {
 
   StoreConfig config_;
   LimitsConfig limits_;
-  const MethodTable* methods_;
+  const module::MethodRegistry* methods_;
   OnBroken on_broken_;
   cache::Store store_;
   std::unique_ptr<cache::StoreWriter> writer_;

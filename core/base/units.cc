@@ -89,8 +89,9 @@ std::string FormatBytes(std::uint64_t bytes) {
 std::string FormatDuration(std::chrono::nanoseconds duration) {
   const double nanos = static_cast<double>(duration.count());
   if (nanos < 1e3) return fmt::format("{} ns", duration.count());
-  if (nanos < 1e6) return fmt::format("{:.3g} us", nanos / 1e3);
-  if (nanos < 1e9) return fmt::format("{:.3g} ms", nanos / 1e6);
+  // Limits half a last digit below the next unit, where three digits would round up to "1e+03".
+  if (nanos < 999.5e3) return fmt::format("{:.3g} us", nanos / 1e3);
+  if (nanos < 999.5e6) return fmt::format("{:.3g} ms", nanos / 1e6);
   if (nanos < 60e9) return fmt::format("{:.3g} s", nanos / 1e9);
   const auto seconds = duration.count() / 1'000'000'000;
   if (seconds < 3600) return fmt::format("{}m {}s", seconds / 60, seconds % 60);

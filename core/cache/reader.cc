@@ -89,7 +89,7 @@ std::optional<ReadResult> StoreReader::TryGet(std::uint16_t namespace_id, std::s
       // Another key with this tag, unless the bytes were replaced while they were compared.
       // SYNC acquire segment-reuse: the comparison above happened before the segment was reused.
       AcquireFence();
-      if (slot_at.LoadRelaxed() != slot) return std::nullopt;
+      if (slot_at.LoadRelaxed() != slot || !SameGeneration(attempt)) return std::nullopt;
     }
     // SYNC acquire overflow-link: the overflow bucket's slots were emptied before it was linked.
     const std::uint64_t next = page[bucket].link.LoadAcquire() & 0xffffU;
@@ -119,6 +119,15 @@ bool StoreReader::TrySlot(std::uint64_t slot, std::uint16_t namespace_id, std::s
          KeyEquals(entry.key, key);
 }
 
+// Whether the slot's segment still has the generation TrySlot saw: the slot's own six bits come round
+// after 64 reuses. Call after an acquire fence.
+bool StoreReader::SameGeneration(const Attempt& attempt) const {
+  const std::uint32_t segment = SlotSegment(attempt.slot);
+  return segment >= view_.segment_count() ||
+         SegmentGenerationOf(view_.segment(segment).state_generation.LoadRelaxed()) ==
+             SegmentGenerationOf(attempt.segment_word);
+}
+
 std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const NamespaceRecord& record,
                                               std::string* value) const {
   const EntryView& entry = attempt.entry;
@@ -133,9 +142,13 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
   }
   // SYNC acquire namespace-flush: entries up to this version were flushed before this read began.
   if (entry.version() <= record.flushed_version.LoadAcquire()) result.outcome = ReadOutcome::kMiss;
-  if ((record.flags & kNamespaceStrict) != 0 &&
-      clock_->MonotonicNanos() - view_.header().heartbeat_ns.LoadRelaxed() > kHeartbeatTimeoutNs)
-    result.outcome = ReadOutcome::kMiss;
+  if ((record.flags & kNamespaceStrict) != 0) {
+    // A heartbeat later than this reading of the clock is as fresh as can be.
+    const std::uint64_t heartbeat = view_.header().heartbeat_ns.LoadRelaxed();
+    const std::uint64_t now = clock_->MonotonicNanos();
+    if (now > heartbeat && now - heartbeat > kHeartbeatTimeoutNs)
+      result.outcome = ReadOutcome::kMiss;
+  }
   if (result.outcome == ReadOutcome::kHit) {
     value->resize(entry.header.value_length);
     CopyShared(value->data(), entry.value, entry.header.value_length);

@@ -56,6 +56,7 @@ class StoreReader {
                                    std::uint64_t hash, std::string* value) const;
   bool TrySlot(std::uint64_t slot, std::uint16_t namespace_id, std::string_view key,
                Attempt* attempt) const;
+  bool SameGeneration(const Attempt& attempt) const;
   std::optional<ReadResult> Finish(const Attempt& attempt, const NamespaceRecord& record,
                                    std::string* value) const;
 

@@ -105,10 +105,12 @@ void SegmentLog::Free(std::uint32_t segment) {
     evictable_.erase({header.sequence, segment});
     UpdateUsedBytes(header.namespace_id);
   }
-  // SYNC release segment-reuse: the new generation is visible before any byte written below it. A
-  // release store alone would not do: it holds back what came before it, not what comes after.
-  header.state_generation.StoreRelaxed(
+  // SYNC release segment-generation: the slots that pointed here were changed before. A reader that
+  // finds the new generation also finds its slot changed, and does not take it for a miss.
+  header.state_generation.StoreRelease(
       MakeSegmentWord(SegmentState::kFree, SegmentGenerationOf(word) + 1));
+  // SYNC release segment-reuse: the new generation is visible before any byte written below it. The
+  // release store does not see to that: it holds back what came before it, not what comes after.
   ReleaseFence();
   HEARTH_FAILPOINT("writer.after_generation");
   free_.push_back(segment);
