@@ -1,0 +1,3 @@
+module github.com/hearthd/hearth/go-binding
+
+go 1.24
