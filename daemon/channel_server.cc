@@ -61,14 +61,27 @@ void ChannelServer::Wake() {
 }
 
 Result<std::uint32_t> ChannelServer::Serve(std::uint32_t max_records) {
-  ipc::Record record;
   std::uint32_t count = 0;
-  for (; count < max_records; ++count) {
+  const Status status = TakeUpTo(max_records, &count);
+  // Also when the session has just broken: the client must not take what was executed before for
+  // requests that were never reached.
+  if (count > 0) PublishAll(count);
+  if (!status.ok()) return status;
+  return count;
+}
+
+Status ChannelServer::TakeUpTo(std::uint32_t max_records, std::uint32_t* count) {
+  ipc::Record record;
+  while (*count < max_records) {
     HEARTH_ASSIGN(const bool more, requests_.Next(&record));
     if (!more) break;
+    ++*count;
     HEARTH_TRY(Take(record));
   }
-  if (count == 0) return count;
+  return Status::Ok();
+}
+
+void ChannelServer::PublishAll(std::uint32_t count) {
   HEARTH_FAILPOINT("daemon.before_responses");
   // Answers first, then the requests' bytes: what lies behind head is lost in a crash.
   if (responses_.has_unpublished() && responses_.PublishMustRing(control_->client_asleep))
@@ -77,7 +90,6 @@ Result<std::uint32_t> ChannelServer::Serve(std::uint32_t max_records) {
   if (requests_.ReleaseMustRing(control_->client_asleep, ipc::kClientWaitsForSpace))
     RingPipe(session_->client_doorbells[channel_].get());
   session_->operations.StoreRelaxed(session_->operations.LoadRelaxed() + count);
-  return count;
 }
 
 Status ChannelServer::Take(const ipc::Record& record) {
@@ -86,12 +98,11 @@ Status ChannelServer::Take(const ipc::Record& record) {
   if (request.opcode == ipc::kOpCredit)
     return responses_.AddCredit(request.call_id, request.response_space);
   if (request.opcode == ipc::kOpCancel) {
-    if (assembler_.Drop(request.call_id)) {
-      ipc::RequestHeader dropped = request;
-      dropped.opcode = ipc::kOpCall;
-      return Refuse(dropped, Error(Code::kCancelled, "cancelled before it was complete"));
-    }
-    return ToStatus(responses_.Cancel(request.call_id));
+    // The answer is the dropped message's, with its sequence: a client ignores any other.
+    if (const auto dropped = assembler_.Drop(request.call_id))
+      return Refuse(*dropped, Error(Code::kCancelled, "cancelled before it was complete"));
+    HEARTH_TRY(responses_.Cancel(request.call_id));
+    return Status::Ok();
   }
   HEARTH_ASSIGN(const ipc::Assembled assembled, assembler_.Add(record, requests_, &payload_));
   switch (assembled) {
@@ -114,6 +125,8 @@ Status ChannelServer::Execute(const ipc::RequestHeader& request) {
   if (request.deadline_ns != 0 && MonotonicNanosNow() >= request.deadline_ns)
     return Refuse(request, Error(Code::kDeadlineExceeded,
                                  "the deadline passed before the request was executed"));
+  if ((request.flags & ~(ipc::kRecordMore | ipc::kRecordContinuation)) != 0)
+    return Refuse(request, Malformed("unknown flags"));
   switch (request.opcode) {
     case ipc::kOpSet: return ExecuteSet(request);
     case ipc::kOpTouch: return ExecuteTouch(request);
@@ -131,14 +144,21 @@ cache::Origin ChannelServer::OriginOf(const ipc::RequestHeader& request) const {
   return {.channel = session_->origins[channel_], .sequence = request.sequence};
 }
 
-Status ChannelServer::MayWrite(std::uint32_t namespace_id) const {
+Status ChannelServer::CheckNamespace(std::uint32_t id) const {
   const cache::StoreView& view = environment_.writer->view();
-  // An id that does not exist is the writer's to report.
-  if (namespace_id >= view.namespace_capacity() ||
-      (namespace_id < session_->may_write.size() && session_->may_write[namespace_id]))
+  // Checked in 32 bits: the writer's ids have 16.
+  if (id < view.namespace_capacity() &&
+      view.namespace_record(id).state.LoadRelaxed() ==
+          static_cast<std::uint32_t>(cache::NamespaceState::kLive))
     return Status::Ok();
-  const cache::NamespaceRecord& record = view.namespace_record(namespace_id);
-  if (record.name_length == 0) return Status::Ok();
+  return Error(Code::kNotFound, "no namespace with id {}", id);
+}
+
+Status ChannelServer::MayWrite(std::uint32_t namespace_id) const {
+  HEARTH_TRY(CheckNamespace(namespace_id));
+  if (namespace_id < session_->may_write.size() && session_->may_write[namespace_id])
+    return Status::Ok();
+  const cache::NamespaceRecord& record = environment_.writer->view().namespace_record(namespace_id);
   return Error(Code::kPermissionDenied, "uid {} may not write to namespace '{}'",
                session_->peer.uid,
                std::string_view(reinterpret_cast<const char*>(record.name), record.name_length));
@@ -155,8 +175,8 @@ Status ChannelServer::ExecuteSet(const ipc::RequestHeader& request) {
     return Refuse(request, allowed);
   return AnswerVersion(
       request, environment_.writer->Set(
-                   static_cast<std::uint16_t>(std::min(request.target, 0xffffU)),
-                   rest.substr(0, body.key_length), rest.substr(body.key_length),
+                   static_cast<std::uint16_t>(request.target), rest.substr(0, body.key_length),
+                   rest.substr(body.key_length),
                    {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms}, OriginOf(request)));
 }
 
@@ -170,7 +190,7 @@ Status ChannelServer::ExecuteTouch(const ipc::RequestHeader& request) {
     return Refuse(request, allowed);
   return AnswerVersion(
       request, environment_.writer->Touch(
-                   static_cast<std::uint16_t>(std::min(request.target, 0xffffU)), rest,
+                   static_cast<std::uint16_t>(request.target), rest,
                    {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms}, OriginOf(request)));
 }
 
@@ -183,14 +203,19 @@ Status ChannelServer::ExecuteKeyed(const ipc::RequestHeader& request) {
   if (request.opcode == ipc::kOpGet) return ExecuteGet(request, rest);
   if (const Status allowed = MayWrite(request.target); !allowed.ok())
     return Refuse(request, allowed);
-  return AnswerVersion(request, environment_.writer->Delete(
-                                    static_cast<std::uint16_t>(std::min(request.target, 0xffffU)),
-                                    rest, OriginOf(request)));
+  return AnswerVersion(request,
+                       environment_.writer->Delete(static_cast<std::uint16_t>(request.target), rest,
+                                                   OriginOf(request)));
 }
 
 Status ChannelServer::ExecuteGet(const ipc::RequestHeader& request, std::string_view key) {
-  const cache::ReadResult read = environment_.writer->Get(
-      static_cast<std::uint16_t>(std::min(request.target, 0xffffU)), key, &response_);
+  if (const Status known = CheckNamespace(request.target); !known.ok())
+    return Refuse(request, known);
+  if (key.size() < cache::kMinKeyBytes || key.size() > cache::kMaxKeyBytes)
+    return Refuse(request, Error(Code::kInvalidArgument, "a key has {} to {} bytes, this one {}",
+                                 cache::kMinKeyBytes, cache::kMaxKeyBytes, key.size()));
+  const cache::ReadResult read =
+      environment_.writer->Get(static_cast<std::uint16_t>(request.target), key, &response_);
   if (read.outcome != cache::ReadOutcome::kHit)
     return Refuse(request, Error(Code::kNotFound, "no such key"), Execution::kDone);
   ipc::ResponseHeader header{};
@@ -226,7 +251,8 @@ Status ChannelServer::ExecuteCall(const ipc::RequestHeader& request) {
 Status ChannelServer::AnswerVersion(const ipc::RequestHeader& request,
                                     const Result<std::uint64_t>& version) {
   if (version.ok()) return Answer(request, *version);
-  // "There is no such key" is the outcome of a delete or touch that did run.
+  // "There is no such key" is the outcome of a delete or touch that did run: that the namespace
+  // exists was checked before.
   return Refuse(
       request, version.status(),
       version.status().code() == Code::kNotFound ? Execution::kDone : Execution::kNotStarted);

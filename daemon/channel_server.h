@@ -49,6 +49,8 @@ class ChannelServer {
   ChannelServer(const Environment& environment, Session* session, std::uint32_t channel,
                 ipc::RingConsumer requests, ipc::RingProducer responses, ipc::ByteBudget* budget);
 
+  Status TakeUpTo(std::uint32_t max_records, std::uint32_t* count);
+  void PublishAll(std::uint32_t count);
   Status Take(const ipc::Record& record);
   Status Execute(const ipc::RequestHeader& request);
   Status ExecuteSet(const ipc::RequestHeader& request);
@@ -58,6 +60,7 @@ class ChannelServer {
   Status ExecuteCall(const ipc::RequestHeader& request);
   cache::Origin OriginOf(const ipc::RequestHeader& request) const;
   // OK, or the refusal.
+  Status CheckNamespace(std::uint32_t id) const;
   Status MayWrite(std::uint32_t namespace_id) const;
 
   Status Answer(const ipc::RequestHeader& request, std::uint64_t version,

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -16,6 +17,8 @@
 
 #include <toml++/toml.h>
 
+#include "core/cache/format.h"
+#include "core/cache/store.h"
 #include "ipc/control_socket.h"
 #include "ipc/session_layout.h"
 
@@ -143,6 +146,12 @@ class Section {
     return Status::Ok();
   }
 
+  // The same about the value of a key, or about the table when the key is not there.
+  Status WrongAt(std::string_view key, std::string_view what) const {
+    const toml::node* node = table_.get(key);
+    return Wrong(node == nullptr ? table_ : *node, what);
+  }
+
   const toml::node* Take(std::string_view key) {
     known_.emplace_back(key);
     return table_.get(key);
@@ -171,7 +180,7 @@ class Section {
   std::vector<std::string> known_;
 };
 
-Status ReadNamespace(Section section, NamespaceConfig* config) {
+Status ReadNamespace(Section section, std::uint64_t segment_bytes, NamespaceConfig* config) {
   std::string eviction = "oldest";
   HEARTH_TRY(section.Text("name", &config->name));
   HEARTH_TRY(section.Milliseconds("ttl", &config->hard_ttl_ms));
@@ -182,7 +191,11 @@ Status ReadNamespace(Section section, NamespaceConfig* config) {
   HEARTH_TRY(section.NothingLeft());
   if (config->name.empty()) return section.Wrong(section.table(), "a namespace needs a 'name'");
   if (eviction != "oldest" && eviction != "none")
-    return section.Wrong(*section.Take("eviction"), "'eviction' must be \"oldest\" or \"none\"");
+    return section.WrongAt("eviction", "'eviction' must be \"oldest\" or \"none\"");
+  if (config->hard_ttl_ms != 0 && config->soft_ttl_ms > config->hard_ttl_ms)
+    return section.WrongAt("soft_ttl", "'soft_ttl' must not exceed 'ttl'");
+  if (config->quota_max_bytes != 0 && config->quota_max_bytes < 2 * segment_bytes)
+    return section.WrongAt("quota_max", "'quota_max' must be 0 or at least two segments");
   config->evict = eviction == "oldest";
   return Status::Ok();
 }
@@ -197,10 +210,18 @@ Status ReadStore(Section section, StoreConfig* config) {
   HEARTH_TRY(section.Tables("namespace", &namespaces));
   HEARTH_TRY(section.NothingLeft());
   if (config->name.empty()) return section.Wrong(section.table(), "a store needs a 'name'");
+  if (!std::has_single_bit(config->segment_bytes))
+    return section.WrongAt("segment_size", "'segment_size' must be a power of two");
+  const std::uint64_t segments = config->bytes / config->segment_bytes;
+  if (segments < cache::kMinSegments || segments > cache::kMaxSegments)
+    return section.WrongAt("size", fmt::format("'size' must have room for {} to {} segments of {}",
+                                               cache::kMinSegments, cache::kMaxSegments,
+                                               FormatBytes(config->segment_bytes)));
   std::set<std::string> names;
   for (const toml::table* table : namespaces) {
     NamespaceConfig item;
-    HEARTH_TRY(ReadNamespace(Section(*table, section.file(), "namespace"), &item));
+    HEARTH_TRY(
+        ReadNamespace(Section(*table, section.file(), "namespace"), config->segment_bytes, &item));
     if (!names.insert(item.name).second)
       return section.Wrong(*table, fmt::format("namespace '{}' is defined twice", item.name));
     config->namespaces.push_back(std::move(item));
@@ -210,6 +231,10 @@ Status ReadStore(Section section, StoreConfig* config) {
     item.name = "default";
     config->namespaces.insert(config->namespaces.begin(), item);
   }
+  if (config->namespaces.size() >= config->max_namespaces)
+    return section.WrongAt("max_namespaces",
+                           fmt::format("'max_namespaces' has room for {} namespaces, not {}",
+                                       config->max_namespaces - 1, config->namespaces.size()));
   return Status::Ok();
 }
 
@@ -260,14 +285,12 @@ Status ReadDaemon(Section section, Config* config) {
     char* end = nullptr;
     const auto bits = std::strtoul(mode.c_str(), &end, 8);
     if (*end != '\0' || bits > 0777)
-      return section.Wrong(*section.Take("socket_mode"),
-                           "'socket_mode' must be an octal mode like \"0660\"");
+      return section.WrongAt("socket_mode", "'socket_mode' must be an octal mode like \"0660\"");
     config->socket_mode = static_cast<mode_t>(bits);
   }
   constexpr std::array kLevels = {"trace", "debug", "info", "warn", "error"};
   if (std::find(kLevels.begin(), kLevels.end(), config->log_level) == kLevels.end())
-    return section.Wrong(*section.Take("log_level"),
-                         "'log_level' must be trace, debug, info, warn or error");
+    return section.WrongAt("log_level", "'log_level' must be trace, debug, info, warn or error");
   if (config->socket.empty() || config->socket.size() > ipc::kMaxSocketPathBytes)
     return section.Wrong(section.table(),
                          fmt::format("the socket path has {} bytes, must have 1 to {}",
@@ -282,6 +305,8 @@ Status ReadLimits(Section section, LimitsConfig* limits) {
   HEARTH_TRY(section.Integer<std::uint32_t>("channels", 1, ipc::kMaxChannels, &limits->channels));
   HEARTH_TRY(section.Bytes<std::uint32_t>("ring_size", ipc::kMinRingBytes, ipc::kMaxRingBytes,
                                           &limits->ring_bytes));
+  if (!std::has_single_bit(limits->ring_bytes))
+    return section.WrongAt("ring_size", "'ring_size' must be a power of two");
   HEARTH_TRY(
       section.Bytes<std::uint64_t>("message_size", 64 * kKiB, 64 * kMiB, &limits->message_bytes));
   HEARTH_TRY(section.Bytes<std::uint64_t>("buffered_per_session", 64 * kKiB, kGiB,

@@ -62,7 +62,7 @@ Status CheckType(int fd) {
 
 // What a failed connect() to `path` means for a person.
 Status ConnectStatus(int error_number, const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   const bool found = ::stat(path.c_str(), &info) == 0;
   switch (error_number) {
     case ENOENT:
@@ -203,7 +203,8 @@ Result<Received> ControlSocket::Receive(Packet* packet, std::size_t max_descript
   const bool too_long = (message.msg_flags & MSG_TRUNC) != 0;
   if (too_many || too_long) packet->descriptors.clear();
   if (too_long)
-    return Error(Code::kInvalidArgument, "a control packet has more than {} bytes", kMaxPacketBytes);
+    return Error(Code::kInvalidArgument, "a control packet has more than {} bytes",
+                 kMaxPacketBytes);
   if (too_many)
     return Error(Code::kInvalidArgument, "a control packet carries more than {} descriptors",
                  max_descriptors);
@@ -227,8 +228,7 @@ Result<UniqueFd> LockSocketPath(const std::string& path) {
   if (!fd.valid())
     return ErrnoStatus(errno, fmt::format("cannot open the lock file '{}'", lock_path));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK)
-      return ErrnoStatus(errno, fmt::format("cannot lock '{}'", lock_path));
+    if (errno != EWOULDBLOCK) return ErrnoStatus(errno, fmt::format("cannot lock '{}'", lock_path));
     char text[24] = {};
     const ssize_t got = ::pread(fd.get(), text, sizeof(text) - 1, 0);
     const std::string holder(text, got > 0 ? static_cast<std::size_t>(got) : 0);
@@ -246,7 +246,7 @@ namespace {
 
 // Makes sure that nothing lies at the path. The caller holds the lock.
 Status ClearPath(const std::string& path, const sockaddr_un& address) {
-  struct stat info{};
+  struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) {
     if (errno == ENOENT) return Status::Ok();
     return ErrnoStatus(errno, fmt::format("cannot look at '{}'", path));

@@ -89,7 +89,8 @@ class ControlListener {
   static Result<ControlListener> Bind(const std::string& path, mode_t mode);
 
   // Takes a listening socket from a service manager or an earlier life, after checking that it is
-  // one of the right type (kFailedPrecondition otherwise). No lock: whoever passed it owns the path.
+  // one of the right type (kFailedPrecondition otherwise). No lock: whoever passed it owns the
+  // path.
   static Result<ControlListener> Adopt(UniqueFd fd);
 
   // The next connection; nothing when none is waiting, or when it was gone before it was taken.

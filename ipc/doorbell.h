@@ -7,9 +7,9 @@
 // Each side stores one word and then reads the other's. The fences forbid that both read the old
 // value, so either the sleeper sees the position or the publisher sees the flag.
 //
-// The steps are templates over a `Memory` policy. Programs use SharedMemory; tests/ipc runs the same
-// code on a memory with store buffers under a scheduler that tries every interleaving, and shows
-// that leaving out any one step loses a wake-up.
+// The steps are templates over a `Memory` policy. Programs use SharedMemory; tests/ipc runs the
+// same code on a memory with store buffers under a scheduler that tries every interleaving, and
+// shows that leaving out any one step loses a wake-up.
 //
 // One sleeper can wait for several things at once (the daemon for all channels, a client for
 // responses and for space): it announces all, fences once, and looks again at all.
@@ -85,8 +85,8 @@ template <class Memory>
 
 // --------------------------------------------------------------------------------------- sleeper
 // One thing to wait for: that `position` differs from `seen`. Watches may share a flag word with
-// different bits. The sleeper is the only one that writes its flag; what a hostile peer writes there
-// changes nothing but the peer's own rings.
+// different bits. The sleeper is the only one that writes its flag; what a hostile peer writes
+// there changes nothing but the peer's own rings.
 template <class Memory>
 struct BasicWatch {
   const typename Memory::Word* position;

@@ -170,11 +170,14 @@ Result<Assembled> MessageAssembler<Header>::Continue(const Header& header, const
 }
 
 template <class Header>
-bool MessageAssembler<Header>::Drop(std::uint32_t call_id) {
+std::optional<Header> MessageAssembler<Header>::Drop(std::uint32_t call_id) {
   const auto it = open_.find(call_id);
-  if (it == open_.end()) return false;
+  if (it == open_.end()) return std::nullopt;
+  // One that was refused has had its answer.
+  std::optional<Header> first;
+  if (!it->second.dropped) first = it->second.first;
   Close(it);
-  return true;
+  return first;
 }
 
 template class MessageAssembler<RequestHeader>;
@@ -224,11 +227,17 @@ Status ResponseSender::Send(const ResponseHeader& header, Pieces payload,
   const std::uint64_t length = TotalBytes(payload);
   if (RecordBytes(length) <= space && length <= producer_.max_payload())
     return Append(out, payload);
+  // Every open request holds kMinResponseSpace or more, so no client that keeps to its credit has
+  // more long answers waiting. Without the limit each credit and cancel would search ever more.
+  if (streams_.size() >= ReservableResponseBytes(producer_.ring_bytes()) / kMinResponseSpace)
+    return Error(Code::kResourceExhausted,
+                 "{} long answers wait for credit, more than the response ring has room for",
+                 streams_.size());
   if (!budget_->TryTake(length)) {
     out.status = static_cast<std::uint16_t>(Code::kResourceExhausted);
-    const std::string message = fmt::format(
-        "the answer has {} bytes and {} of {} bytes for unsent answers are in use", length,
-        budget_->used(), budget_->limit());
+    const std::string message =
+        fmt::format("the answer has {} bytes and {} of {} bytes for unsent answers are in use",
+                    length, budget_->used(), budget_->limit());
     const std::string_view piece[] = {message};
     return Append(out, piece);
   }
@@ -256,7 +265,8 @@ Result<bool> ResponseSender::Advance(Stream& stream) {
     const std::uint64_t record = (stream.credit / kRecordAlign - 1) * kRecordAlign;
     const std::uint64_t announcement = stream.started ? 0 : kAnnouncementBytes;
     const std::uint64_t part =
-        std::min<std::uint64_t>(producer_.max_payload(), record - kRecordHeaderBytes) - announcement;
+        std::min<std::uint64_t>(producer_.max_payload(), record - kRecordHeaderBytes) -
+        announcement;
     HEARTH_CHECK(part < rest.size());
     header.flags |= kRecordMore;
     header.status = 0;
@@ -299,7 +309,7 @@ Status ResponseSender::AddCredit(std::uint32_t call_id, std::uint32_t bytes) {
   return Status::Ok();
 }
 
-Result<bool> ResponseSender::Cancel(std::uint32_t call_id) {
+Status ResponseSender::Cancel(std::uint32_t call_id) {
   for (std::size_t i = 0; i < streams_.size(); ++i) {
     if (streams_[i].header.call_id != call_id) continue;
     ResponseHeader header = streams_[i].header;
@@ -307,10 +317,9 @@ Result<bool> ResponseSender::Cancel(std::uint32_t call_id) {
     header.status = static_cast<std::uint16_t>(Code::kCancelled);
     HEARTH_TRY(Append(header, {}));
     Erase(i);
-    HEARTH_TRY(AdvanceAll());
-    return true;
+    return AdvanceAll();
   }
-  return false;
+  return Status::Ok();
 }
 
 }  // namespace hearth::ipc

@@ -1,5 +1,5 @@
-// Messages over rings: what is longer than a record, and how much of the response ring an answer may
-// use. PROTOCOL.md section 4, "Credit" and "Long messages".
+// Messages over rings: what is longer than a record, and how much of the response ring an answer
+// may use. PROTOCOL.md section 4, "Credit" and "Long messages".
 //
 //   client:  MessageSplitter -> request ring  -> MessageAssembler<RequestHeader>   :daemon
 //   client:  MessageAssembler<ResponseHeader> <- response ring <- ResponseSender   :daemon
@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -104,14 +105,16 @@ class MessageAssembler {
   // announced, more than kMaxOpenMessages.
   Result<Assembled> Add(const Record& record, const RingConsumer& ring, std::string* payload);
 
-  // Drops a half-received message; true if there was one. Its sender sends no further record of it.
-  bool Drop(std::uint32_t call_id);
+  // Drops a half-received message, as kOpCancel asks for; its sender sends no further record of it.
+  // The header of its first record (for the answer: its opcode and sequence), or nothing when there
+  // is none, or when it was refused (kTooLong, kNoBudget) and so answered already.
+  std::optional<Header> Drop(std::uint32_t call_id);
 
   std::size_t open() const { return open_.size(); }
 
  private:
   struct Open {
-    Header first;            // of the message's first record
+    Header first;  // of the message's first record
     std::uint64_t announced = 0;
     std::uint64_t charged = 0;  // bytes held of the budget; 0 when the message is being dropped
     bool dropped = false;
@@ -145,7 +148,8 @@ class SequenceCheck {
 
 // ----------------------------------------------------------------------------------------- sender
 // The daemon's end of one response ring. Short answers go straight into the ring; those that do not
-// fit the space their request has reserved are kept here and sent record by record, as credit comes.
+// fit the space their request has reserved are kept here and sent record by record, as credit
+// comes.
 //
 // At most kMaxOpenMessages long answers are under way at once, others queue behind them.
 class ResponseSender {
@@ -169,8 +173,8 @@ class ResponseSender {
   Status AddCredit(std::uint32_t call_id, std::uint32_t bytes);
 
   // kOpCancel: ends a long answer early, with a last record of status kCancelled (room for which is
-  // kept back from its credit). True if there was one. Errors as Send.
-  Result<bool> Cancel(std::uint32_t call_id);
+  // kept back from its credit). Unknown ids are ignored, as above. Errors as Send.
+  Status Cancel(std::uint32_t call_id);
 
   // Gives everything appended to the client; true if it must be woken with RingPipe().
   [[nodiscard]] bool PublishMustRing(const Atomic<std::uint64_t>& client_asleep) {

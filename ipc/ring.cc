@@ -117,7 +117,8 @@ Result<RingConsumer> RingConsumer::Attach(const RingMemory& memory) {
 Status RingConsumer::LoadTail() {
   // SYNC acquire ring-tail: the bytes of the records before tail.
   const std::uint64_t tail = memory_.tail->LoadAcquire();
-  if (tail < tail_) return Error(Code::kDataLoss, "broken ring: tail fell from {} to {}", tail_, tail);
+  if (tail < tail_)
+    return Error(Code::kDataLoss, "broken ring: tail fell from {} to {}", tail_, tail);
   HEARTH_TRY(CheckPositions(released_, tail, memory_.bytes));
   tail_ = tail;
   return Status::Ok();

@@ -1,11 +1,11 @@
 // One ring of PROTOCOL.md section 4: bytes that two processes pass each other, in one direction,
 // with one producer and one consumer.
 //
-// A ring is a transfer of ownership. Bytes in [head, tail) belong to the consumer, all others to the
-// producer. Storing `tail` (release) gives bytes to the consumer together with what was written into
-// them; storing `head` (release) gives them back after the last read. Neither side touches bytes it
-// does not own, so nothing in the ring is ever read and written at once, unless the peer is broken
-// or hostile. Therefore:
+// A ring is a transfer of ownership. Bytes in [head, tail) belong to the consumer, all others to
+// the producer. Storing `tail` (release) gives bytes to the consumer together with what was written
+// into them; storing `head` (release) gives them back after the last read. Neither side touches
+// bytes it does not own, so nothing in the ring is ever read and written at once, unless the peer
+// is broken or hostile. Therefore:
 //
 //  * each side keeps its own position privately; the word in shared memory is only where it
 //    announces it. A peer that scribbles over our word misleads itself;
@@ -109,9 +109,9 @@ class RingProducer {
 // in the ring and may be read, by RingConsumer::Copy, until the consumer releases it.
 struct Record {
   alignas(8) std::byte header[kRecordHeaderBytes];
-  std::uint32_t length = 0;     // of the payload; checked
-  std::uint64_t position = 0;   // where the header lies
-  std::uint64_t end = 0;        // position behind the record, padding included
+  std::uint32_t length = 0;    // of the payload; checked
+  std::uint64_t position = 0;  // where the header lies
+  std::uint64_t end = 0;       // position behind the record, padding included
 
   RecordHead head() const { return HeaderAs<RecordHead>(); }
   template <class Header>

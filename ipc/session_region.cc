@@ -106,8 +106,8 @@ Result<SessionRegion> SessionRegion::Create(const SessionGeometry& geometry) {
   region.request_ring_offset_ = sizeof(ChannelControl);
   region.response_ring_offset_ = region.request_ring_offset_ + geometry.request_ring_bytes;
   region.touch_offset_ = region.response_ring_offset_ + geometry.response_ring_bytes;
-  region.channel_stride_ = RoundUp(
-      region.touch_offset_ + geometry.touch_entries * sizeof(std::uint64_t), kPageBytes);
+  region.channel_stride_ =
+      RoundUp(region.touch_offset_ + geometry.touch_entries * sizeof(std::uint64_t), kPageBytes);
   const std::uint64_t bytes = region.channel_offset_ + region.channel_stride_ * geometry.channels;
 
   HEARTH_ASSIGN(region.fd_,
@@ -115,8 +115,7 @@ Result<SessionRegion> SessionRegion::Create(const SessionGeometry& geometry) {
   HEARTH_ASSIGN(region.mapping_, shm::Mapping::Map(region.fd_.get(), shm::Access::kReadWrite));
   auto& prefix = *reinterpret_cast<shm::RegionPrefix*>(region.mapping_.data());
   shm::InitRegion(prefix, kSessionExpectation, kSessionHeaderBytes, bytes, shm::MakeUuid());
-  auto& header =
-      *reinterpret_cast<SessionHeader*>(region.mapping_.data() + kSessionHeaderOffset);
+  auto& header = *reinterpret_cast<SessionHeader*>(region.mapping_.data() + kSessionHeaderOffset);
   header.session_id = geometry.session_id;
   header.channel_count = geometry.channels;
   header.request_ring_bytes = geometry.request_ring_bytes;

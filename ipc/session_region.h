@@ -22,11 +22,11 @@ namespace hearth::ipc {
 
 struct SessionGeometry {
   std::uint64_t session_id = 0;
-  std::uint32_t channels = 1;                               // 1..kMaxChannels
-  std::uint32_t request_ring_bytes = kDefaultRingBytes;     // powers of two,
-  std::uint32_t response_ring_bytes = kDefaultRingBytes;    //   kMinRingBytes..kMaxRingBytes
-  std::uint32_t touch_entries = 0;                          // per channel; 0 or a power of two
-  std::uint32_t pins = 0;                                   // at most kMaxPins
+  std::uint32_t channels = 1;                             // 1..kMaxChannels
+  std::uint32_t request_ring_bytes = kDefaultRingBytes;   // powers of two,
+  std::uint32_t response_ring_bytes = kDefaultRingBytes;  //   kMinRingBytes..kMaxRingBytes
+  std::uint32_t touch_entries = 0;                        // per channel; 0 or a power of two
+  std::uint32_t pins = 0;                                 // at most kMaxPins
 };
 
 inline constexpr std::uint32_t kMaxTouchEntries = 1U << 20U;

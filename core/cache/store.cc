@@ -81,7 +81,7 @@ void ReadBootId(std::uint8_t* out) {
   for (ssize_t i = 0; i < size && nibble < 32; ++i) {
     const std::size_t digit = std::string_view("0123456789abcdef").find(text[i]);
     if (digit == std::string_view::npos) continue;
-    out[nibble / 2] = static_cast<std::uint8_t>(out[nibble / 2] << 4U | digit);
+    out[nibble / 2] = static_cast<std::uint8_t>(std::uint32_t{out[nibble / 2]} << 4U | digit);
     ++nibble;
   }
 }

@@ -201,6 +201,13 @@ Result<StoreWriter::Place> StoreWriter::Reserve(std::uint16_t namespace_id, std:
 
 // Gives the namespace a fresh open segment, making room as its options allow.
 Status StoreWriter::OpenSegment(std::uint16_t namespace_id) {
+  // Where nothing in the full segment lives any more, it is itself the room that is needed.
+  const auto full = log_.open(namespace_id);
+  if (full && view_.segment(*full).dead_bytes.LoadRelaxed() ==
+                  view_.segment(*full).write_watermark.LoadRelaxed()) {
+    log_.Seal(namespace_id);
+    FreeIfDead(*full);
+  }
   const NamespaceRecord& record = view_.namespace_record(namespace_id);
   const bool may_evict = (record.flags & kNamespaceNoEvict) == 0;
   const std::string_view name(reinterpret_cast<const char*>(record.name), record.name_length);
@@ -224,10 +231,7 @@ Status StoreWriter::OpenSegment(std::uint16_t namespace_id) {
                    view_.segment_count());
   }
   if (victim) Retire(*victim);
-  if (const auto full = log_.open(namespace_id)) {
-    log_.Seal(namespace_id);
-    FreeIfDead(*full);
-  }
+  log_.Seal(namespace_id);
   HEARTH_CHECK(log_.Take(SegmentState::kOpen, namespace_id).has_value());
   return Status::Ok();
 }

@@ -1,0 +1,226 @@
+#include "ipc/client/client.h"
+
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "core/cache/format.h"
+#include "core/cache/reader.h"
+#include "ipc/client/channel.h"
+#include "ipc/client/session.h"
+
+namespace hearth::ipc {
+namespace {
+
+template <class Body>
+std::string_view BytesOf(const Body& body) {
+  return {reinterpret_cast<const char*>(&body), sizeof(body)};
+}
+
+Reply Refused(Status status) {
+  Reply reply;
+  reply.status = std::move(status);
+  return reply;
+}
+
+Status CheckKey(std::string_view key) {
+  if (key.size() >= cache::kMinKeyBytes && key.size() <= cache::kMaxKeyBytes) return Status::Ok();
+  return Error(Code::kInvalidArgument, "a key has {} to {} bytes, not {}", cache::kMinKeyBytes,
+               cache::kMaxKeyBytes, key.size());
+}
+
+}  // namespace
+
+struct Client::Impl {
+  ClientOptions options;
+  std::unique_ptr<ClientSession> session;
+  std::unique_ptr<ClientChannel> channel;  // null without data
+  std::optional<cache::StoreReader> store;
+
+  Deadline DeadlineOf(const CallOptions& call) const {
+    return DeadlineAfter(call.timeout.count() > 0 ? call.timeout : options.timeout);
+  }
+  static Status NoData() {
+    return Error(Code::kFailedPrecondition, "the client was connected for status only");
+  }
+  OutgoingCall Outgoing(Opcode opcode, std::uint32_t target, const CallOptions& call) const {
+    OutgoingCall out;
+    out.opcode = opcode;
+    out.target = target;
+    out.deadline = DeadlineOf(call);
+    out.trace = call.trace;
+    return out;
+  }
+  Status CheckSet(std::string_view key, std::string_view value) const {
+    if (!channel) return NoData();
+    HEARTH_TRY(CheckKey(key));
+    const std::uint64_t limit = session->welcome().max_value_bytes;
+    if (value.size() > limit || value.size() > std::numeric_limits<std::uint32_t>::max())
+      return Error(Code::kInvalidArgument, "the value has {} bytes, at most {} are possible",
+                   value.size(), limit);
+    return Status::Ok();
+  }
+  // The body of a key request, key, and nothing else.
+  Reply KeyCall(Opcode opcode, std::uint16_t namespace_id, std::string_view key,
+                std::uint32_t response_space, const CallOptions& options_of_call) {
+    if (!channel) return Refused(NoData());
+    if (Status valid = CheckKey(key); !valid.ok()) return Refused(std::move(valid));
+    KeyBody body{};
+    body.key_length = static_cast<std::uint32_t>(key.size());
+    OutgoingCall out = Outgoing(opcode, namespace_id, options_of_call);
+    out.pieces = {BytesOf(body), key};
+    out.response_space = response_space;
+    return channel->Call(out);
+  }
+  template <class Answer, class Request>
+  Result<Answer> Ask(Request request) {
+    ClientMessage message;
+    message.body = std::move(request);
+    HEARTH_ASSIGN(ServerMessage answer,
+                  session->Ask(std::move(message), DeadlineAfter(options.timeout)));
+    if (auto* body = std::get_if<Answer>(&answer.body)) return std::move(*body);
+    return Error(Code::kDataLoss, "hearthd answered something else than was asked");
+  }
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::~Client() = default;
+
+Result<std::unique_ptr<Client>> Client::Connect(const ClientOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  Hello hello;
+  hello.store_layout = LayoutId{cache::kStoreLayoutVersion, cache::kStoreFingerprint};
+  hello.client_name = options.name;
+  hello.client_version = options.version;
+  hello.store = options.store;
+  hello.channels = options.data ? 1 : 0;
+  hello.request_ring_bytes = options.request_ring_bytes;
+  hello.response_ring_bytes = options.response_ring_bytes;
+  HEARTH_ASSIGN(impl->session, ClientSession::Open(options.socket_path, std::move(hello),
+                                                   options.connect_timeout));
+  if (options.data) {
+    HEARTH_ASSIGN(impl->channel, ClientChannel::Open(impl->session.get(), 0));
+    HEARTH_ASSIGN(cache::StoreReader store, cache::StoreReader::Attach(impl->session->store_fd()));
+    impl->store.emplace(std::move(store));
+  }
+  return std::unique_ptr<Client>(new Client(std::move(impl)));
+}
+
+const Welcome& Client::welcome() const { return impl_->session->welcome(); }
+
+// -------------------------------------------------------------------------------- control requests
+Result<NamespaceInfo> Client::OpenNamespace(std::string_view name) {
+  return impl_->Ask<NamespaceInfo>(ipc::OpenNamespace{std::string(name)});
+}
+Result<MethodInfo> Client::OpenMethod(std::string_view name) {
+  return impl_->Ask<MethodInfo>(ipc::OpenMethod{std::string(name)});
+}
+Result<StatusReport> Client::ReadStatus() { return impl_->Ask<StatusReport>(StatusRequest{}); }
+
+// -------------------------------------------------------------------------------------- operations
+Reply Client::Get(std::uint16_t namespace_id, std::string_view key, const CallOptions& options) {
+  if (!impl_->store) return Refused(Impl::NoData());
+  if (Status valid = CheckKey(key); !valid.ok()) return Refused(std::move(valid));
+  Reply reply;
+  const cache::ReadResult read = impl_->store->Get(namespace_id, key, &reply.payload);
+  switch (read.outcome) {
+    case cache::ReadOutcome::kContended: return GetFromWriter(namespace_id, key, options);
+    case cache::ReadOutcome::kMiss:
+      reply.payload.clear();
+      reply.status = Error(Code::kNotFound, "no such key");
+      break;
+    case cache::ReadOutcome::kHit:
+      reply.version = read.version;
+      reply.hard_expiry_ms = read.hard_expiry_ms;
+      reply.soft_expiry_ms = read.soft_expiry_ms;
+      reply.stale = read.stale;
+      break;
+  }
+  reply.execution = Execution::kDone;
+  return reply;
+}
+
+Reply Client::GetFromWriter(std::uint16_t namespace_id, std::string_view key,
+                            const CallOptions& options) {
+  if (!impl_->channel) return Refused(Impl::NoData());
+  Reply reply =
+      impl_->KeyCall(kOpGet, namespace_id, key, impl_->channel->max_response_space(), options);
+  if (reply.ok()) reply.stale = reply.soft_expiry_ms <= impl_->store->NowMs();
+  return reply;
+}
+
+Reply Client::Set(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+                  const EntryTtl& ttl, const CallOptions& options) {
+  if (Status valid = impl_->CheckSet(key, value); !valid.ok()) return Refused(std::move(valid));
+  SetBody body{};
+  body.hard_ttl_ms = ttl.hard_ms;
+  body.soft_ttl_ms = ttl.soft_ms;
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.value_length = static_cast<std::uint32_t>(value.size());
+  OutgoingCall out = impl_->Outgoing(kOpSet, namespace_id, options);
+  out.pieces = {BytesOf(body), key, value};
+  return impl_->channel->Call(out);
+}
+
+Reply Client::Delete(std::uint16_t namespace_id, std::string_view key, const CallOptions& options) {
+  return impl_->KeyCall(kOpDelete, namespace_id, key, kMinResponseSpace, options);
+}
+
+Reply Client::Touch(std::uint16_t namespace_id, std::string_view key, const EntryTtl& ttl,
+                    const CallOptions& options) {
+  if (!impl_->channel) return Refused(Impl::NoData());
+  if (Status valid = CheckKey(key); !valid.ok()) return Refused(std::move(valid));
+  TouchBody body{};
+  body.hard_ttl_ms = ttl.hard_ms;
+  body.soft_ttl_ms = ttl.soft_ms;
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  OutgoingCall out = impl_->Outgoing(kOpTouch, namespace_id, options);
+  out.pieces = {BytesOf(body), key};
+  return impl_->channel->Call(out);
+}
+
+Reply Client::Call(std::uint32_t method_id, std::string_view request, const CallOptions& options) {
+  if (!impl_->channel) return Refused(Impl::NoData());
+  OutgoingCall out = impl_->Outgoing(kOpCall, method_id, options);
+  out.pieces = {request};
+  out.response_space = impl_->channel->max_response_space();
+  return impl_->channel->Call(out);
+}
+
+Reply Client::Ping(const CallOptions& options) {
+  if (!impl_->channel) return Refused(Impl::NoData());
+  return impl_->channel->Call(impl_->Outgoing(kOpPing, 0, options));
+}
+
+// --------------------------------------------------------------------------------------- pipelined
+void Client::OnCompletion(Completion completion) {
+  if (impl_->channel) impl_->channel->OnCompletion(std::move(completion));
+}
+
+Status Client::SetPipelined(std::uint16_t namespace_id, std::string_view key,
+                            std::string_view value, const EntryTtl& ttl, std::uint64_t token,
+                            const CallOptions& options) {
+  HEARTH_TRY(impl_->CheckSet(key, value));
+  SetBody body{};
+  body.hard_ttl_ms = ttl.hard_ms;
+  body.soft_ttl_ms = ttl.soft_ms;
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.value_length = static_cast<std::uint32_t>(value.size());
+  OutgoingCall out = impl_->Outgoing(kOpSet, namespace_id, options);
+  out.pieces = {BytesOf(body), key, value};
+  return impl_->channel->Start(out, token);
+}
+
+Status Client::Drain(std::chrono::nanoseconds timeout) {
+  return impl_->channel ? impl_->channel->Drain(DeadlineAfter(timeout)) : Status::Ok();
+}
+
+std::size_t Client::in_flight() const { return impl_->channel ? impl_->channel->in_flight() : 0; }
+
+std::optional<Status> Client::ended() const {
+  if (!impl_->session->end()) return std::nullopt;
+  return impl_->session->end()->reason;
+}
+
+}  // namespace hearth::ipc

@@ -1,0 +1,140 @@
+// The C++ client of hearthd, for the command line tools and tests. (Services use the Go client.)
+//
+//   HEARTH_ASSIGN(auto client, Client::Connect({.socket_path = path, .name = "prewarm"}));
+//   HEARTH_ASSIGN(auto users, client->OpenNamespace("users"));
+//   Reply reply = client->Get(users.id, "42");
+//   if (reply.ok()) Use(reply.payload);
+//
+// Reads are served from the store's shared memory by the calling thread. Everything else goes over
+// one channel, synchronously or pipelined.
+//
+// Waiting: a short spin, as long as recent answers came quickly, then poll() on the client doorbell
+// and the control socket. When the session ends, every open call ends with its reason.
+//
+// Thread safety: none. One Client belongs to one thread; use several.
+#ifndef HEARTH_IPC_CLIENT_CLIENT_H_
+#define HEARTH_IPC_CLIENT_CLIENT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/status.h"
+#include "ipc/control_message.h"
+#include "ipc/session_layout.h"
+
+namespace hearth::ipc {
+
+struct ClientOptions {
+  std::string socket_path;
+  std::string name = "hearth-cpp";  // what `hearth status` shows
+  std::string version;
+  std::string store;  // empty: the default store
+  // False: a connection for status only, without shared memory; Get, Set, ... answer
+  // kFailedPrecondition.
+  bool data = true;
+  std::uint32_t request_ring_bytes = 0;  // 0: the daemon's default. Larger rings for bulk loading.
+  std::uint32_t response_ring_bytes = 0;
+  std::chrono::milliseconds connect_timeout{5000};
+  // Of calls without a timeout of their own, and of control requests.
+  std::chrono::nanoseconds timeout = std::chrono::seconds(5);
+};
+
+// The outcome of one operation. `execution` says whether a failed one may have had its effect:
+// kNotStarted is safe to repeat.
+struct Reply {
+  Status status;
+  Execution execution = Execution::kNotStarted;
+  std::string payload;                               // value of a Get, result of a Call
+  std::uint64_t version = 0;                         // of the entry read, written or removed
+  std::uint64_t hard_expiry_ms = ~std::uint64_t{0};  // of a Get, store time; ~0 = never
+  std::uint64_t soft_expiry_ms = ~std::uint64_t{0};
+  bool stale = false;                // of a Get: the soft expiry has passed
+  std::uint32_t retry_after_ms = 0;  // with kResourceExhausted, where waiting helps
+
+  bool ok() const { return status.ok(); }
+};
+
+struct EntryTtl {
+  std::uint64_t hard_ms = kTtlDefault;  // or kTtlNever
+  std::uint64_t soft_ms = kTtlDefault;
+};
+
+struct TraceContext {
+  std::uint8_t trace_id[16] = {};
+  std::uint8_t span_id[8] = {};
+  std::uint8_t flags = 0;
+};
+
+struct CallOptions {
+  // Of the whole call; 0: that of ClientOptions. When it passes, the call is cancelled and answered
+  // kDeadlineExceeded; what hearthd says later is dropped.
+  std::chrono::nanoseconds timeout{0};
+  const TraceContext* trace = nullptr;
+};
+
+class Client {
+ public:
+  // Errors: see ControlSocket::Connect (not running, no permission, ...); kFailedPrecondition with
+  // both versions in the message when client and hearthd do not fit; what the daemon refuses.
+  static Result<std::unique_ptr<Client>> Connect(const ClientOptions& options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  const Welcome& welcome() const;
+
+  // -------------------------------------------------------------------------------- control
+  // requests kNotFound, kPermissionDenied, kDeadlineExceeded; kUnavailable when the session has
+  // ended.
+  Result<NamespaceInfo> OpenNamespace(std::string_view name);
+  Result<MethodInfo> OpenMethod(std::string_view name);
+  Result<StatusReport> ReadStatus();
+
+  // ---------------------------------------------------------------------------------------
+  // operations A Get sees every acknowledged write of any process, and not the pipelined ones of
+  // this client that Drain() has not seen. It works on after the session has ended.
+  Reply Get(std::uint16_t namespace_id, std::string_view key, const CallOptions& options = {});
+  // The same through hearthd, as its writer sees it.
+  Reply GetFromWriter(std::uint16_t namespace_id, std::string_view key,
+                      const CallOptions& options = {});
+  Reply Set(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+            const EntryTtl& ttl = {}, const CallOptions& options = {});
+  Reply Delete(std::uint16_t namespace_id, std::string_view key, const CallOptions& options = {});
+  Reply Touch(std::uint16_t namespace_id, std::string_view key, const EntryTtl& ttl,
+              const CallOptions& options = {});
+  Reply Call(std::uint32_t method_id, std::string_view request, const CallOptions& options = {});
+  // Answered after every earlier request of this client.
+  Reply Ping(const CallOptions& options = {});
+
+  // ----------------------------------------------------------------------------------------
+  // pipelined Called with the token of each pipelined operation once it is answered, in any order,
+  // from inside any method of this class. It must not call the client.
+  using Completion = std::function<void(std::uint64_t token, const Reply& reply)>;
+  void OnCompletion(Completion completion);
+
+  // Publishes a Set without waiting for its answer; waits only while the rings are full. An error
+  // means that this operation was not published, and there will be no completion for it.
+  Status SetPipelined(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+                      const EntryTtl& ttl, std::uint64_t token, const CallOptions& options = {});
+  // Waits until every pipelined operation is completed. kDeadlineExceeded when some are still open
+  // after `timeout`; they stay open.
+  Status Drain(std::chrono::nanoseconds timeout);
+  std::size_t in_flight() const;
+
+  // Why the session has ended, as far as this client has noticed (it looks whenever it waits).
+  std::optional<Status> ended() const;
+
+ private:
+  struct Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hearth::ipc
+
+#endif  // HEARTH_IPC_CLIENT_CLIENT_H_
