@@ -1,0 +1,171 @@
+package hearth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The errors to compare with errors.Is. Those of operations come inside an [*Error], except for
+// ErrNotFound, which is returned as it is because a miss is the common case and must cost nothing.
+var (
+	// ErrNotFound: the key does not exist, or has expired.
+	ErrNotFound = errors.New("hearth: no such key")
+	// ErrNotRunning: hearthd cannot be reached, or the session with it is over.
+	ErrNotRunning = errors.New("hearth: hearthd is not running")
+	// ErrPermission: hearthd's policy, or the permissions of its socket, refuse this user.
+	ErrPermission = errors.New("hearth: permission denied")
+	// ErrInvalidKey: a key has 1 to 1024 bytes.
+	ErrInvalidKey = errors.New("hearth: a key has 1 to 1024 bytes")
+	// ErrInvalidTTL: a TTL is positive, and a soft one is not longer than the hard one.
+	ErrInvalidTTL = errors.New("hearth: invalid TTL")
+	// ErrValueTooLarge: the value is longer than Namespace.MaxValueBytes, or a message than hearthd takes.
+	ErrValueTooLarge = errors.New("hearth: the value is too large")
+	// ErrUnknownNamespace: hearthd has no such namespace.
+	ErrUnknownNamespace = errors.New("hearth: no such namespace")
+	// ErrUnknownStore: hearthd has no such store.
+	ErrUnknownStore = errors.New("hearth: no such store")
+	// ErrUnknownMethod: hearthd has no such method.
+	ErrUnknownMethod = errors.New("hearth: no such method")
+	// ErrStoreFull: the namespace or the store is full and does not evict, or hearthd is at a limit.
+	// [Error.RetryAfter] says whether waiting helps.
+	ErrStoreFull = errors.New("hearth: no room")
+	// ErrIncompatible: hearthd speaks another version; [*IncompatibleError] has both.
+	ErrIncompatible = errors.New("hearth: client and hearthd are of incompatible versions")
+	// ErrSocketPath: the path is longer than the 107 bytes a Unix socket can have.
+	ErrSocketPath = errors.New("hearth: the socket path is too long")
+	// ErrNotHearth: something else answers on that socket.
+	ErrNotHearth = errors.New("hearth: what listens on the socket is not hearthd")
+	// ErrClosed: the Client was closed.
+	ErrClosed = errors.New("hearth: the client is closed")
+)
+
+// Code is one of gRPC's canonical codes, by which every failed operation is classified.
+type Code uint16
+
+// The codes that Hearth uses.
+const (
+	CodeCancelled          Code = 1
+	CodeInvalidArgument    Code = 3
+	CodeDeadlineExceeded   Code = 4
+	CodeNotFound           Code = 5
+	CodePermissionDenied   Code = 7
+	CodeResourceExhausted  Code = 8
+	CodeFailedPrecondition Code = 9
+	CodeUnimplemented      Code = 12
+	CodeInternal           Code = 13
+	CodeUnavailable        Code = 14
+)
+
+var codeNames = []string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
+	"ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
+	"OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}
+
+// String is gRPC's name of the code.
+func (c Code) String() string {
+	if int(c) < len(codeNames) {
+		return codeNames[c]
+	}
+	return fmt.Sprintf("CODE_%d", uint16(c))
+}
+
+// Execution says whether a failed operation may have had its effect.
+type Execution uint8
+
+const (
+	// NotStarted: certainly not. It is safe to try again.
+	NotStarted Execution = 0
+	// Maybe: nobody knows. Set, Delete and Touch may be repeated; a Call only if it is idempotent.
+	Maybe Execution = 1
+	// Done: it was executed, and this is its outcome.
+	Done Execution = 2
+)
+
+// String returns "not started", "maybe" or "done".
+func (e Execution) String() string {
+	switch e {
+	case NotStarted:
+		return "not started"
+	case Done:
+		return "done"
+	}
+	return "maybe"
+}
+
+// Error is a failed operation. Get one with errors.As.
+type Error struct {
+	// Op is "get", "set", "delete", "touch", "call", "flush", "open namespace", "open method" or "dial".
+	Op string
+	// Name is the key, the method, the namespace or the socket. It is not part of Error(), because keys
+	// can be personal and errors end in logs.
+	Name string
+	Code Code
+	// Message is for people.
+	Message string
+	// Execution says whether it is safe to try again.
+	Execution Execution
+	// RetryAfter is positive where waiting that long may help.
+	RetryAfter time.Duration
+	// TraceID is the one the operation was sent with, zero without [WithTrace].
+	TraceID [16]byte
+
+	sentinel error // one of the above
+	cause    error
+}
+
+// Error is "hearth: set: RESOURCE_EXHAUSTED: namespace 'x' is full (not started)".
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "hearth: %s: %s", e.Op, e.Code)
+	if e.Message != "" {
+		fmt.Fprintf(&b, ": %s", e.Message)
+	}
+	fmt.Fprintf(&b, " (%s)", e.Execution)
+	if e.TraceID != [16]byte{} {
+		fmt.Fprintf(&b, " [trace %x]", e.TraceID)
+	}
+	return b.String()
+}
+
+// Unwrap returns the sentinel, such as ErrNotRunning, and the cause, such as context.Canceled.
+func (e *Error) Unwrap() []error {
+	errs := make([]error, 0, 2)
+	if e.sentinel != nil {
+		errs = append(errs, e.sentinel)
+	}
+	if e.cause != nil {
+		errs = append(errs, e.cause)
+	}
+	return errs
+}
+
+// IncompatibleError says what differs between this client and hearthd.
+type IncompatibleError struct {
+	// Subject is "protocol", "storeLayout" or "sessionLayout".
+	Subject string
+	// Client and Server are both versions, for people: "layout 1 (6f6b1e2a00112233)".
+	Client, Server string
+}
+
+func (e *IncompatibleError) Error() string {
+	return fmt.Sprintf("hearth: incompatible %s: this client has %s, hearthd %s", e.Subject, e.Client, e.Server)
+}
+
+// Is makes errors.Is(err, ErrIncompatible) true.
+func (e *IncompatibleError) Is(target error) bool { return target == ErrIncompatible }
+
+// FlushError is what [Client.Flush] returns when asynchronous writes failed.
+type FlushError struct {
+	// Failed is how many failed since the last Flush.
+	Failed uint64
+	// Errors are the first of them, at most 64, each an *Error with the key as Name.
+	Errors []error
+}
+
+func (e *FlushError) Error() string {
+	return fmt.Sprintf("hearth: flush: %d asynchronous writes failed; the first: %v", e.Failed, e.Errors[0])
+}
+
+// Unwrap lets errors.Is and errors.As look at every error.
+func (e *FlushError) Unwrap() []error { return e.Errors }

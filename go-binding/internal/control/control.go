@@ -1,0 +1,227 @@
+// Package control is the control channel: the handshake that delivers shared memory, and the few
+// questions a client asks about names. ipc/PROTOCOL.md section 2 is the contract.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hearthd/hearth/go-binding/internal/controlwire"
+	"github.com/hearthd/hearth/go-binding/internal/index"
+	"github.com/hearthd/hearth/go-binding/internal/layout"
+	"github.com/hearthd/hearth/go-binding/internal/shm"
+	"github.com/hearthd/hearth/go-binding/wire"
+)
+
+// MaxSocketPath is the longest path of a Unix socket, in bytes.
+const MaxSocketPath = 107
+
+// Limits of what the daemon may send.
+var packetLimits = wire.Limits{TraversalWords: 8192, Depth: 16}
+
+var (
+	// ErrSocketPath says that a path is too long for a Unix socket.
+	ErrSocketPath = errors.New("the socket path is too long")
+	// ErrNotHearth says that something else answers on the socket.
+	ErrNotHearth = errors.New("what listens there is not hearthd")
+	// ErrEnded says that the daemon is gone or ended the session.
+	ErrEnded = errors.New("the session has ended")
+)
+
+// Error is an error that the daemon stated.
+type Error struct {
+	Code    uint16
+	Message string
+	// Of a handshake that failed for versions: what differs, and both sides.
+	Subject, Client, Server string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Options of a handshake.
+type Options struct {
+	Name, Version, Store            string
+	Channels                        uint16
+	RequestRingBytes, ResponseBytes uint32
+}
+
+// Welcome is the daemon's answer to a handshake. Its descriptors belong to the receiver.
+type Welcome struct {
+	SessionID, Epoch               uint64
+	ServerVersion, Store           string
+	MaxValueBytes, MaxMessageBytes uint64
+	ServerPID                      uint32
+	SharedUID                      bool
+	Region, StoreFD, Doorbell      int
+	ClientDoorbells                []int
+}
+
+// Conn is an open control channel. Safe for concurrent use.
+type Conn struct {
+	socket *net.UnixConn
+	raw    syscall.RawConn
+
+	mu      sync.Mutex
+	nextID  uint32
+	waiting map[uint32]chan Answer
+	ended   error
+	done    chan struct{} // closed when the reader has ended
+}
+
+// Answer is the daemon's answer to a question.
+type Answer struct {
+	ID            uint32 // of the namespace or method
+	MaxValueBytes uint64
+	Writable      bool
+	Err           error
+}
+
+// Dial connects and shakes hands. ctx bounds all of it.
+func Dial(ctx context.Context, path string, options Options) (*Conn, *Welcome, error) {
+	if len(path) > MaxSocketPath {
+		return nil, nil, fmt.Errorf("%w: %d bytes, at most %d: %s", ErrSocketPath, len(path), MaxSocketPath, path)
+	}
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "unixpacket", path)
+	if err != nil {
+		if errors.Is(err, syscall.EPROTOTYPE) {
+			err = fmt.Errorf("%w: the socket is of another type", ErrNotHearth)
+		}
+		return nil, nil, err
+	}
+	socket := connection.(*net.UnixConn)
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		_ = socket.Close()
+		return nil, nil, err
+	}
+	c := &Conn{socket: socket, raw: raw, nextID: 2, waiting: map[uint32]chan Answer{}, done: make(chan struct{})}
+	welcome, err := c.handshake(ctx, options)
+	if err != nil {
+		_ = socket.Close()
+		return nil, nil, err
+	}
+	go c.read()
+	return c, welcome, nil
+}
+
+func (c *Conn) handshake(ctx context.Context, options Options) (*Welcome, error) {
+	// A context that ends makes reads and writes that wait return at once.
+	stop := context.AfterFunc(ctx, func() { _ = c.socket.SetDeadline(time.Unix(1, 0)) })
+	defer func() {
+		if stop() {
+			_ = c.socket.SetDeadline(time.Time{})
+		}
+	}()
+	err := c.send(func(m controlwire.ClientMessageBuilder) {
+		m.SetRequestId(1)
+		hello := m.NewHello()
+		hello.SetProtocolMin(controlwire.ProtocolVersion)
+		hello.SetProtocolMax(controlwire.ProtocolVersion)
+		store := hello.NewStoreLayout()
+		store.SetVersion(layout.StoreLayoutVersion)
+		store.SetFingerprint(layout.StoreFingerprint)
+		session := hello.NewSessionLayout()
+		session.SetVersion(layout.SessionLayoutVersion)
+		session.SetFingerprint(layout.SessionFingerprint)
+		hello.SetClientName(options.Name)
+		hello.SetClientVersion(options.Version)
+		hello.SetStore(options.Store)
+		hello.SetChannels(options.Channels)
+		hello.SetRequestRingBytes(options.RequestRingBytes)
+		hello.SetResponseRingBytes(options.ResponseBytes)
+	})
+	var packet []byte
+	var fds []int
+	if err == nil {
+		packet, fds, err = c.receive()
+	}
+	switch {
+	case ctx.Err() != nil:
+		shm.CloseAll(fds)
+		return nil, ctx.Err()
+	case errors.Is(err, shm.ErrTruncated):
+		return nil, fmt.Errorf("%w: %w", ErrNotHearth, err)
+	case err != nil:
+		return nil, fmt.Errorf("handshake: %w", err)
+	case len(packet) == 0:
+		shm.CloseAll(fds)
+		return nil, fmt.Errorf("%w: it closed the connection during the handshake", ErrNotHearth)
+	}
+	welcome, err := parseWelcome(packet, fds)
+	if err != nil {
+		shm.CloseAll(fds)
+		return nil, err
+	}
+	return welcome, nil
+}
+
+func parseWelcome(packet []byte, fds []int) (*Welcome, error) {
+	var m wire.Message
+	message, err := open(&m, packet)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotHearth, err)
+	}
+	switch message.Which() {
+	case controlwire.ServerMessageWhichWelcome:
+	case controlwire.ServerMessageWhichError:
+		return nil, statedError(&m, message.Error())
+	case controlwire.ServerMessageWhichEnded:
+		return nil, statedError(&m, message.Ended())
+	default:
+		return nil, fmt.Errorf("%w: it answered %v to hello", ErrNotHearth, message.Which())
+	}
+	in := message.Welcome()
+	welcome := &Welcome{
+		SessionID: in.SessionId(), Epoch: in.Epoch(), ServerVersion: in.ServerVersion(), Store: in.Store(),
+		MaxValueBytes: in.MaxValueBytes(), MaxMessageBytes: in.MaxMessageBytes(),
+		ServerPID: in.ServerPid(), SharedUID: in.SharedUid(),
+	}
+	channels := int(in.Channels())
+	if err := m.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotHearth, err)
+	}
+	if in.Protocol() != controlwire.ProtocolVersion {
+		return nil, &Error{Code: 9, Message: "the daemon chose a protocol that was not offered", Subject: "protocol",
+			Client: fmt.Sprint("protocol ", controlwire.ProtocolVersion), Server: fmt.Sprint("protocol ", in.Protocol())}
+	}
+	if channels < 1 || channels > layout.MaxChannels || len(fds) != channels+3 {
+		return nil, fmt.Errorf("%w: %d descriptors for %d channels", ErrNotHearth, len(fds), channels)
+	}
+	welcome.Region, welcome.Doorbell = fds[0], fds[1]
+	welcome.ClientDoorbells = fds[2 : 2+channels]
+	welcome.StoreFD = fds[2+channels]
+	return welcome, nil
+}
+
+func open(m *wire.Message, packet []byte) (controlwire.ServerMessageReader, error) {
+	m.SetLimits(packetLimits)
+	rest, err := m.ReadFramed(packet)
+	if err == nil && len(rest) > 0 {
+		err = errors.New("more than one message in a packet")
+	}
+	return controlwire.RootServerMessage(m), err
+}
+
+func statedError(m *wire.Message, in controlwire.ErrorReader) error {
+	e := &Error{Code: in.Code(), Message: in.Message()}
+	if in.HasMismatch() {
+		mismatch := in.Mismatch()
+		e.Subject, e.Client, e.Server = mismatch.Subject().String(), mismatch.Client(), mismatch.Server()
+	}
+	if err := m.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotHearth, err)
+	}
+	return e
+}
+
+// OurLayout is what the handshake states, for errors.
+func OurLayout() string {
+	return "store " + index.DescribeLayout(layout.StoreLayoutVersion, layout.StoreFingerprint) +
+		", session " + index.DescribeLayout(layout.SessionLayoutVersion, layout.SessionFingerprint)
+}

@@ -1,0 +1,8 @@
+package index
+
+// Points at which tests stop a reader and change the store. Nil outside tests.
+var (
+	hookAfterDirectory func()
+	hookBeforeCopy     func()
+	hookAfterCopy      func()
+)

@@ -1,0 +1,234 @@
+package index
+
+import (
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/hearthd/hearth/go-binding/internal/layout"
+	"github.com/hearthd/hearth/go-binding/internal/shm"
+)
+
+// Result of a lookup.
+type Result uint8
+
+const (
+	// Miss: the store certainly has no such key that may be served.
+	Miss Result = iota
+	// Hit: the value was appended.
+	Hit
+	// Contended: the writer changed the entry during each of the attempts. Ask the daemon.
+	Contended
+)
+
+// Meta is what an entry says about itself. Times are store time in ms, layout.Never for none.
+type Meta struct {
+	Version      uint64
+	HardExpiryMs uint64
+	SoftExpiryMs uint64
+	Stale        bool // the soft expiry has passed
+}
+
+const (
+	// maxAttempts bounds the work of a read whose key is rewritten faster than it can be copied.
+	maxAttempts = 8
+	// strictHeartbeat is the age from which on the reads of strict namespaces miss.
+	strictHeartbeat = 2 * time.Second
+)
+
+// verdict is what became of one slot that might hold the key.
+type verdict uint8
+
+const (
+	notThisOne verdict = iota // another key, expired, flushed or nonsense
+	found
+	disturbed // it changed while it was read
+)
+
+// reader is the state of one lookup. It lives on the caller's stack.
+type reader struct {
+	store         *Store
+	directoryWord *atomic.Uint64
+	directory     uint64 // value that led to the page
+	namespace     uint64
+	flushed       uint64
+	key           string
+	nowMs         uint64 // 0: the clock has not been read
+	meta          *Meta
+}
+
+// Lookup appends the value of key, whose Hash is hash, to dst and fills meta. Without a Hit dst
+// comes back as it was and meta is undefined.
+func (s *Store) Lookup(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) ([]byte, Result) {
+	result := Hit
+	dst, hit := s.lookupStraight(dst, ns, key, hash, meta)
+	if !hit {
+		dst, result = s.lookup(dst, ns, key, hash, meta)
+	}
+	// The mapping goes away when the store becomes unreachable, and that must not be earlier.
+	runtime.KeepAlive(s)
+	return dst, result
+}
+
+func (s *Store) lookup(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) ([]byte, Result) {
+	region := s.region
+	// SYNC acquire namespace-state: the record's other fields.
+	if region.Word32(ns.record+layout.NamespaceRecordState).Load() != layout.NamespaceLive {
+		return dst, Miss
+	}
+	if region.U32(ns.record+layout.NamespaceRecordFlags)&layout.NamespaceStrict != 0 &&
+		s.HeartbeatAge() > strictHeartbeat {
+		return dst, Miss
+	}
+	r := reader{
+		store:         s,
+		directoryWord: region.Word(s.directoryOffset + hash>>s.directoryShift<<3),
+		namespace:     uint64(ns.ID),
+		flushed:       region.Word(ns.record + layout.NamespaceRecordFlushedVersion).Load(),
+		key:           key,
+		meta:          meta,
+	}
+	length := len(dst)
+	for range maxAttempts - 1 { // the straight path was the first
+		// SYNC acquire directory-word: the page, filled before the word named it.
+		r.directory = r.directoryWord.Load()
+		runHook(hookAfterDirectory)
+		page := r.directory & 0xffffffff
+		if r.directory&layout.DirectoryValid == 0 || page >= s.pageCount {
+			return dst, Miss
+		}
+		var v verdict
+		dst, v = r.search(dst, s.dataOffset+page<<layout.PageShift, hash)
+		// A split publishes new pages and then reuses the old one, so what was found, or not
+		// found, counts only if the page was still the right one at the end.
+		if v != disturbed && r.directoryWord.Load() == r.directory {
+			if v == found {
+				return dst, Hit
+			}
+			return dst, Miss
+		}
+		dst = dst[:length]
+	}
+	return dst, Contended
+}
+
+// search walks the chain of the key's home bucket.
+func (r *reader) search(dst []byte, page, hash uint64) ([]byte, verdict) {
+	region := r.store.region
+	tag := hash & 0xffff
+	bucket := layout.FirstHomeBucket + (hash&0xffffffff)*layout.HomeBuckets>>32
+	for range layout.MaxChainBuckets {
+		line := region.Line(page + bucket*layout.BucketSize)
+		for matches := line.MatchTag(tag); matches != 0; matches &= matches - 1 {
+			slotWord := &line[bits.TrailingZeros64(matches)>>2%8]
+			// SYNC acquire slot-publish: the entry, complete before a slot pointed at it.
+			slot := slotWord.Load()
+			if slot>>layout.SlotTagShift != tag || slot&layout.SlotUsed == 0 {
+				continue
+			}
+			var v verdict
+			if dst, v = r.read(dst, slotWord, slot); v != notThisOne {
+				return dst, v
+			}
+		}
+		bucket = line[0].Load() & 0xffff
+		if bucket == 0 || bucket >= layout.BucketsPerPage {
+			break
+		}
+	}
+	return dst, notThisOne
+}
+
+// read judges the entry behind one slot and makes sure that the judgement was about an entry that
+// stood still. Every verdict needs that: bytes that were being reused can look like another key as
+// well as like the right one.
+func (r *reader) read(dst []byte, slotWord *atomic.Uint64, slot uint64) ([]byte, verdict) {
+	s := r.store
+	segment := slot >> layout.SlotSegmentShift & layout.SlotSegmentMask
+	if segment >= s.segmentCount {
+		return dst, notThisOne
+	}
+	segmentHeader := s.segmentOffset + segment*layout.SegmentHeaderSize
+	segmentWord := s.region.Word(segmentHeader + layout.SegmentHeaderStateGeneration)
+	// SYNC acquire segment-generation: the segment's bytes belong to this generation.
+	before := segmentWord.Load()
+	runHook(hookBeforeCopy)
+	v := notThisOne
+	generationFits := (before^slot>>layout.SlotGenerationShift)&layout.SlotGenerationMask == 0
+	if generationFits && readable(before) {
+		dst, v = r.readEntry(dst, segment, segmentHeader, slot&layout.SlotOffsetMask<<3)
+	}
+	runHook(hookAfterCopy)
+	// SYNC acquire segment-generation: pairs with the writer's release fence between raising the
+	// generation and writing new bytes. If any byte of the copy was new, the word is new as well.
+	shm.AcquireFence()
+	after := segmentWord.Load()
+	changed := (slotWord.Load()^slot)&^uint64(layout.SlotFrequencyBits) != 0 ||
+		(after^before)&layout.SegmentGenerationMask != 0 || readable(before) && !readable(after)
+	if changed {
+		return dst, disturbed
+	}
+	return dst, v
+}
+
+// readable says whether a segment in this state holds entries.
+func readable(segmentWord uint64) bool {
+	return segmentWord>>layout.SegmentStateShift-layout.SegmentOpen <=
+		layout.SegmentRetiring-layout.SegmentOpen
+}
+
+// readEntry compares and copies the entry at an offset of a segment. Its result counts only if the
+// segment did not change meanwhile.
+func (r *reader) readEntry(dst []byte, segment, segmentHeader, offset uint64) ([]byte, verdict) {
+	s, region := r.store, r.store.region
+	limit := uint64(1) << s.segmentShift
+	if offset > limit-layout.EntryHeaderSize {
+		return dst, notThisOne
+	}
+	entry := s.dataOffset + segment<<s.segmentShift + offset
+	// Atomic loads, so that each word is read exactly once: what is checked is what is used.
+	head := region.Word(entry).Load() // crc32c 32 | namespace 16 | key bits 16, from the low end
+	keyBits := head >> 48
+	valueLength := region.Word(entry+layout.EntryHeaderValueLength).Load() & 0xffffffff
+	version := region.Word(entry+layout.EntryHeaderVersionOrigin).Load() & layout.EntryVersionMask
+
+	at := entry + layout.EntryHeaderSize
+	hard, soft := uint64(layout.Never), uint64(layout.Never)
+	keyLength := uint64(len(r.key))
+	if head>>32&0xffff != r.namespace || keyBits&layout.EntryKeyLengthMask != keyLength ||
+		keyBits&layout.EntryNegative != 0 || version <= r.flushed {
+		return dst, notThisOne
+	}
+	expiryBytes := keyBits&layout.EntryHasHardExpiry>>8 + keyBits&layout.EntryHasSoftExpiry>>9
+	total := layout.EntryHeaderSize + expiryBytes + keyLength + valueLength
+	if total > limit-offset {
+		// A large value goes on in the segments that follow.
+		run := uint64(region.U16(segmentHeader + layout.SegmentHeaderRunLength))
+		limit = min(run, s.segmentCount-segment) << s.segmentShift
+		if limit < offset || total > limit-offset || valueLength > s.maxValueBytes {
+			return dst, notThisOne
+		}
+	}
+	if expiryBytes != 0 {
+		if keyBits&layout.EntryHasHardExpiry != 0 {
+			hard = region.Word(at).Load()
+			at += 8
+		}
+		if keyBits&layout.EntryHasSoftExpiry != 0 {
+			soft = region.Word(at).Load()
+			at += 8
+		}
+		if r.nowMs == 0 {
+			r.nowMs = s.clock.nowMs()
+		}
+		if hard <= r.nowMs {
+			return dst, notThisOne
+		}
+	}
+	if !region.EqualString(at, r.key) {
+		return dst, notThisOne
+	}
+	*r.meta = Meta{version, hard, soft, soft <= r.nowMs}
+	return region.Append(dst, at+keyLength, valueLength), found
+}

@@ -1,0 +1,211 @@
+package hearth
+
+import (
+	"context"
+	"time"
+
+	"github.com/hearthd/hearth/go-binding/internal/index"
+	"github.com/hearthd/hearth/go-binding/internal/layout"
+	"github.com/hearthd/hearth/go-binding/internal/session"
+)
+
+// Namespace is a named key space of the store. It is safe for concurrent use and lives as long as
+// its Client.
+//
+// Keys are strings of 1 to 1024 arbitrary bytes. They are strings and not byte slices because that
+// is what keys are in Go: immutable, comparable, the key type of the maps this replaces. A []byte is
+// converted without allocation by the compiler up to 32 bytes, because no method keeps its key; for
+// longer ones on the hot path there is [Namespace.GetAppendBytes].
+type Namespace struct {
+	client        *Client
+	store         *index.Store
+	name          string
+	view          index.Namespace
+	writable      bool
+	maxValueBytes uint64
+}
+
+// Metadata is what an entry says about itself.
+type Metadata struct {
+	// Version grows with every write to the store.
+	Version uint64
+	// Expires is when the entry stops being served; zero for never. It carries a monotonic reading, so
+	// time.Until is right whatever happens to the wall clock.
+	Expires time.Time
+	// StaleAt is when the entry becomes stale; zero for never.
+	StaleAt time.Time
+	// Stale says that StaleAt has passed: the value is served, and should be refreshed.
+	Stale bool
+}
+
+// Name is the name of the namespace.
+func (n *Namespace) Name() string { return n.name }
+
+// Writable says whether hearthd's policy lets this process write.
+func (n *Namespace) Writable() bool { return n.writable }
+
+// MaxValueBytes is the longest value that Set takes.
+func (n *Namespace) MaxValueBytes() uint64 { return n.maxValueBytes }
+
+// fallbackTimeout bounds the one case in which GetAppend asks hearthd.
+const fallbackTimeout = time.Second
+
+// GetAppend appends the value of key to dst and returns it with its metadata. It reads shared memory
+// on the caller's own thread: no system call, no lock, and no allocation if dst has room, whether
+// hearthd is idle, busy or dead. On an error dst is returned as it was.
+//
+// A Get that begins after a Set or Delete was acknowledged, to whatever process, sees it or a later
+// one. If the key is overwritten faster than it can be copied, eight times in a row, GetAppend asks
+// hearthd instead, for a second at most; that is the only case in which it waits.
+//
+// Errors: ErrNotFound, ErrInvalidKey, ErrClosed; in the case just described also those of [Get].
+func (n *Namespace) GetAppend(dst []byte, key string) ([]byte, Metadata, error) {
+	var meta index.Meta
+	dst, result := n.lookup(dst, key, &meta)
+	if result == index.Hit {
+		return dst, n.metadata(&meta), nil
+	}
+	return n.notHit(dst, key, result)
+}
+
+// GetAppendBytes is GetAppend for a key in a byte slice, which must not change meanwhile.
+func (n *Namespace) GetAppendBytes(dst, key []byte) ([]byte, Metadata, error) {
+	return n.GetAppend(dst, index.KeyOf(key))
+}
+
+// noLookup is the result of a lookup that was not allowed.
+const noLookup = index.Result(255)
+
+func (n *Namespace) lookup(dst []byte, key string, meta *index.Meta) ([]byte, index.Result) {
+	if n.client.closed.Load() || len(key)-1 >= layout.MaxKeyBytes || len(key) == 0 {
+		return dst, noLookup
+	}
+	return n.store.Lookup(dst, &n.view, key, n.store.Hash(&n.view, key), meta)
+}
+
+func (n *Namespace) notHit(dst []byte, key string, result index.Result) ([]byte, Metadata, error) {
+	switch result {
+	case index.Miss:
+		return dst, Metadata{}, ErrNotFound
+	case index.Contended:
+		ctx, cancel := context.WithTimeout(context.Background(), fallbackTimeout)
+		defer cancel()
+		return n.ask(ctx, dst, key)
+	}
+	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
+		return dst, Metadata{}, n.invalidKey(context.Background(), "get", key)
+	}
+	return dst, Metadata{}, ErrClosed
+}
+
+func (n *Namespace) metadata(meta *index.Meta) Metadata {
+	m := Metadata{Version: meta.Version, Stale: meta.Stale}
+	if meta.HardExpiryMs != layout.Never {
+		m.Expires = n.store.Time(meta.HardExpiryMs)
+	}
+	if meta.SoftExpiryMs != layout.Never {
+		m.StaleAt = n.store.Time(meta.SoftExpiryMs)
+	}
+	return m
+}
+
+// Get returns a copy of the value of key. It is GetAppend with a new slice, and ctx bounds the one
+// case in which that asks hearthd.
+//
+// Errors: ErrNotFound, ErrInvalidKey, ErrClosed; rarely ErrNotRunning, or ctx's.
+func (n *Namespace) Get(ctx context.Context, key string) ([]byte, error) {
+	var meta index.Meta
+	value, result := n.lookup([]byte{}, key, &meta)
+	switch result {
+	case index.Hit:
+		return value, nil
+	case index.Contended:
+		value, _, err := n.ask(ctx, value, key)
+		if err != nil {
+			return nil, err
+		}
+		return value, nil
+	}
+	_, _, err := n.notHit(nil, key, result)
+	return nil, err
+}
+
+// ask reads through hearthd. The value goes through a buffer of its own, so that dst may stay on the
+// caller's stack.
+func (n *Namespace) ask(ctx context.Context, dst []byte, key string) ([]byte, Metadata, error) {
+	r := session.Request{Op: layout.OpGet, Target: uint32(n.view.ID), Key: key, Space: 1 << 12,
+		Limit: n.maxValueBytes}
+	keyBody(&r, key)
+	trace := stamp(ctx, &r)
+	var result session.Result
+	n.channel(key).Do(ctx, &r, nil, &result)
+	if result.Failure != nil || result.Status != 0 {
+		if Code(result.Status) == CodeNotFound && result.Failure == nil {
+			return dst, Metadata{}, ErrNotFound
+		}
+		return dst, Metadata{}, operationError("get", key, trace.TraceID, &result)
+	}
+	meta := index.Meta{Version: result.Version, HardExpiryMs: result.HardExpiryMs, SoftExpiryMs: result.SoftExpiryMs}
+	metadata := n.metadata(&meta)
+	metadata.Stale = !metadata.StaleAt.IsZero() && !time.Now().Before(metadata.StaleAt)
+	return append(dst, result.Value...), metadata, nil
+}
+
+// channel is the channel of a key. Always the same one, so that writes to a key keep their order.
+func (n *Namespace) channel(key string) *session.Channel {
+	// Not the lowest bits: they choose the bucket, and the daemon's neighbours there.
+	return n.client.session.Channel(n.store.Hash(&n.view, key) >> 40)
+}
+
+func (n *Namespace) invalidKey(ctx context.Context, op, key string) error {
+	return &Error{Op: op, Name: key, Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrInvalidKey,
+		Message: ErrInvalidKey.Error(), TraceID: traceOf(ctx).TraceID}
+}
+
+// Item is one key of a GetMulti, and what became of it.
+type Item struct {
+	Key string
+	// Value lies in the slice that GetMulti returned.
+	Value    []byte
+	Metadata Metadata
+	// Err is nil, or one of GetAppend's errors.
+	Err error
+}
+
+// GetMulti looks up many keys, appends their values to dst, and fills in the items. It is faster than
+// single reads when the keys are not in the CPU's cache, since their memory accesses overlap. Each
+// item is read as by GetAppend; there is no snapshot over all of them.
+func (n *Namespace) GetMulti(dst []byte, items []Item) []byte {
+	for len(items) > 0 {
+		batch := items[:min(len(items), multiBatch)]
+		items = items[len(batch):]
+		n.prefetch(batch)
+		for i := range batch {
+			item := &batch[i]
+			from := len(dst)
+			dst, item.Metadata, item.Err = n.GetAppend(dst, item.Key)
+			item.Value = nil
+			if item.Err == nil {
+				item.Value = dst[from:len(dst):len(dst)]
+			}
+		}
+	}
+	return dst
+}
+
+// multiBatch is how many lookups overlap: about as many cache misses as a core has in flight.
+const multiBatch = 16
+
+func (n *Namespace) prefetch(batch []Item) {
+	if n.client.closed.Load() {
+		return
+	}
+	var hashes [multiBatch]uint64
+	for i := range batch {
+		hashes[i] = n.store.Hash(&n.view, batch[i].Key)
+		n.store.PrefetchBucket(hashes[i])
+	}
+	for i := range batch {
+		n.store.PrefetchEntry(hashes[i])
+	}
+}

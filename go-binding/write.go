@@ -1,0 +1,222 @@
+package hearth
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/hearthd/hearth/go-binding/internal/layout"
+	"github.com/hearthd/hearth/go-binding/internal/session"
+)
+
+// SetOption sets an expiry of Set, SetAsync or Touch. It is a value and not a function, so that
+// passing one allocates nothing.
+type SetOption struct {
+	soft  bool
+	never bool
+	after time.Duration
+}
+
+// TTL is how long the entry is served. Without it the namespace's default applies. Rounded up to
+// milliseconds; must be positive.
+func TTL(d time.Duration) SetOption { return SetOption{after: d} }
+
+// SoftTTL is how long the entry is fresh; afterwards it is served as stale (Metadata.Stale) until its
+// TTL ends. Not longer than the TTL.
+func SoftTTL(d time.Duration) SetOption { return SetOption{soft: true, after: d} }
+
+// NoExpiry serves the entry until it is overwritten, deleted or evicted, whatever the default.
+func NoExpiry() SetOption { return SetOption{never: true} }
+
+// ttls returns the protocol's hard and soft TTL.
+func ttls(options []SetOption) (hard, soft uint64, ok bool) {
+	hard, soft = layout.TTLDefault, layout.TTLDefault
+	for _, o := range options {
+		ms := uint64(layout.TTLNever)
+		if !o.never {
+			if o.after <= 0 {
+				return 0, 0, false
+			}
+			ms = uint64((o.after-1)/time.Millisecond) + 1
+		}
+		if o.soft {
+			soft = ms
+			continue
+		}
+		hard = ms
+		if o.never && soft == layout.TTLDefault {
+			soft = layout.TTLNever
+		}
+	}
+	return hard, soft, soft == layout.TTLNever || soft <= hard || hard == layout.TTLDefault
+}
+
+// Set stores a value. When it returns nil, every reader on the host sees the value or a later one.
+// It allocates nothing, with or without options, and keeps neither key nor value.
+//
+// After a failure with Execution Maybe the value may have been stored; setting it again is safe.
+//
+// Errors, as *Error: ErrInvalidKey, ErrInvalidTTL, ErrValueTooLarge, ErrPermission, ErrStoreFull,
+// ErrNotRunning, ErrClosed, ctx's.
+func (n *Namespace) Set(ctx context.Context, key string, value []byte, options ...SetOption) error {
+	var r session.Request
+	if err := n.setRequest(ctx, &r, key, value, options); err != nil {
+		return err
+	}
+	trace := stamp(ctx, &r)
+	var result session.Result
+	n.channel(key).Do(ctx, &r, nil, &result)
+	if result.Failure != nil || result.Status != 0 {
+		return operationError("set", key, trace.TraceID, &result)
+	}
+	return nil
+}
+
+// SetAsync queues a Set and returns as soon as it is in the ring, which waits only while the ring is
+// full or too many requests are unanswered. What failed, and that everything before was applied, is
+// told by [Client.Flush]. Writes of one client to one key are applied in the order in which they
+// were called. Until Flush, reads may return the old value, of this process too.
+//
+// Values longer than a quarter of the ring (16 KiB by default) are sent as by Set.
+//
+// Errors: those that are known at once, as of Set.
+func (n *Namespace) SetAsync(ctx context.Context, key string, value []byte, options ...SetOption) error {
+	var r session.Request
+	if err := n.setRequest(ctx, &r, key, value, options); err != nil {
+		return err
+	}
+	return n.start(ctx, &r, "set", key)
+}
+
+func (n *Namespace) setRequest(ctx context.Context, r *session.Request, key string, value []byte, options []SetOption) error {
+	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
+		return n.invalidKey(ctx, "set", key)
+	}
+	if uint64(len(value)) > n.maxValueBytes {
+		return tooLarge(ctx, "set", key, uint64(len(value)), n.maxValueBytes)
+	}
+	hard, soft, ok := ttls(options)
+	if !ok {
+		return invalidTTL(ctx, "set", key)
+	}
+	r.Op, r.Target, r.Key, r.Value = layout.OpSet, uint32(n.view.ID), key, value
+	r.BodyLength = layout.SetBodySize
+	binary.LittleEndian.PutUint64(r.Body[layout.SetBodyHardTtlMs:], hard)
+	binary.LittleEndian.PutUint64(r.Body[layout.SetBodySoftTtlMs:], soft)
+	binary.LittleEndian.PutUint32(r.Body[layout.SetBodyKeyLength:], uint32(len(key)))
+	binary.LittleEndian.PutUint32(r.Body[layout.SetBodyValueLength:], uint32(len(value)))
+	return nil
+}
+
+// Delete removes a key and says whether it was there. When it returns without error, no reader on the
+// host sees the value any more. It allocates nothing.
+//
+// Errors, as *Error: ErrInvalidKey, ErrPermission, ErrNotRunning, ErrClosed, ctx's.
+func (n *Namespace) Delete(ctx context.Context, key string) (existed bool, err error) {
+	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
+		return false, n.invalidKey(ctx, "delete", key)
+	}
+	r := session.Request{Op: layout.OpDelete, Target: uint32(n.view.ID), Key: key}
+	keyBody(&r, key)
+	trace := stamp(ctx, &r)
+	var result session.Result
+	n.channel(key).Do(ctx, &r, nil, &result)
+	switch {
+	case result.Failure == nil && result.Status == 0:
+		return true, nil
+	case result.Failure == nil && Code(result.Status) == CodeNotFound && Execution(result.Execution) == Done:
+		return false, nil
+	}
+	return false, operationError("delete", key, trace.TraceID, &result)
+}
+
+// DeleteAsync queues a Delete; see [Namespace.SetAsync]. That the key does not exist is no error.
+func (n *Namespace) DeleteAsync(ctx context.Context, key string) error {
+	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
+		return n.invalidKey(ctx, "delete", key)
+	}
+	r := session.Request{Op: layout.OpDelete, Target: uint32(n.view.ID), Key: key}
+	keyBody(&r, key)
+	return n.start(ctx, &r, "delete", key)
+}
+
+// Touch gives an existing key new expiries; what no option names takes the namespace's default.
+//
+// Errors: ErrNotFound; as *Error: ErrInvalidKey, ErrInvalidTTL, ErrPermission, ErrStoreFull,
+// ErrNotRunning, ErrClosed, ctx's.
+func (n *Namespace) Touch(ctx context.Context, key string, options ...SetOption) error {
+	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
+		return n.invalidKey(ctx, "touch", key)
+	}
+	hard, soft, ok := ttls(options)
+	if !ok {
+		return invalidTTL(ctx, "touch", key)
+	}
+	r := session.Request{Op: layout.OpTouch, Target: uint32(n.view.ID), Key: key, BodyLength: layout.TouchBodySize}
+	binary.LittleEndian.PutUint64(r.Body[layout.TouchBodyHardTtlMs:], hard)
+	binary.LittleEndian.PutUint64(r.Body[layout.TouchBodySoftTtlMs:], soft)
+	binary.LittleEndian.PutUint32(r.Body[layout.TouchBodyKeyLength:], uint32(len(key)))
+	trace := stamp(ctx, &r)
+	var result session.Result
+	n.channel(key).Do(ctx, &r, nil, &result)
+	switch {
+	case result.Failure == nil && result.Status == 0:
+		return nil
+	case result.Failure == nil && Code(result.Status) == CodeNotFound && Execution(result.Execution) == Done:
+		return ErrNotFound
+	}
+	return operationError("touch", key, trace.TraceID, &result)
+}
+
+func keyBody(r *session.Request, key string) {
+	r.BodyLength = layout.KeyBodySize
+	binary.LittleEndian.PutUint32(r.Body[layout.KeyBodyKeyLength:], uint32(len(key)))
+}
+
+func (n *Namespace) start(ctx context.Context, r *session.Request, op, key string) error {
+	trace := stamp(ctx, r)
+	if err := n.channel(key).Start(ctx, r, key); err != nil {
+		return operationError(op, key, trace.TraceID, &session.Result{Failure: err})
+	}
+	return nil
+}
+
+// Flush waits until every asynchronous write that was queued before has been applied or has failed.
+// It returns a *FlushError if any failed since the last Flush, or an *Error if it could not wait to
+// the end.
+func (c *Client) Flush(ctx context.Context) error {
+	for i := range c.session.Channels() {
+		// hearthd answers in order: what was asked before a ping is answered when the ping is.
+		r := session.Request{Op: layout.OpPing}
+		trace := stamp(ctx, &r)
+		var result session.Result
+		c.session.Channel(uint64(i)).Do(ctx, &r, nil, &result)
+		if result.Failure != nil || result.Status != 0 {
+			return operationError("flush", "", trace.TraceID, &result)
+		}
+	}
+	failed, first := c.session.AsyncErrors()
+	if failed == 0 {
+		return nil
+	}
+	e := &FlushError{Failed: failed}
+	for i := range first {
+		op := "set"
+		if first[i].Op == layout.OpDelete {
+			op = "delete"
+		}
+		e.Errors = append(e.Errors, operationError(op, first[i].Key, [16]byte{}, &first[i].Result))
+	}
+	return e
+}
+
+func tooLarge(ctx context.Context, op, name string, length, limit uint64) error {
+	return &Error{Op: op, Name: name, Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrValueTooLarge,
+		Message: fmt.Sprintf("%d bytes, at most %d are allowed", length, limit), TraceID: traceOf(ctx).TraceID}
+}
+
+func invalidTTL(ctx context.Context, op, name string) error {
+	return &Error{Op: op, Name: name, Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrInvalidTTL,
+		Message: "a TTL is positive, and a soft one is not longer than the hard one", TraceID: traceOf(ctx).TraceID}
+}
