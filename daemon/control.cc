@@ -16,15 +16,13 @@ namespace {
 
 constexpr std::size_t kMaxOutgoing = 64;
 constexpr std::uint64_t kAcceptRetryUs = 100'000;
-constexpr std::uint32_t kPinsPerSession = 64;
-constexpr std::uint32_t kTouchesPerChannel = 512;
-constexpr std::size_t kOrigins = 65536;
-
-ipc::ServerMessage Message(std::uint32_t request_id, decltype(ipc::ServerMessage::body) body) {
-  return {.request_id = request_id, .body = std::move(body)};
-}
 
 }  // namespace
+
+ipc::ServerMessage Control::Message(std::uint32_t request_id,
+                                    decltype(ipc::ServerMessage::body) body) {
+  return {.request_id = request_id, .body = std::move(body)};
+}
 
 Control::Control(const Environment& environment, sd_event* loop, ipc::ControlListener listener)
     : environment_(environment),
@@ -148,154 +146,6 @@ bool Control::Dispatch(Connection& connection, const ipc::ClientMessage& message
   return AnswerError(
       connection, request,
       Error(Code::kUnimplemented, "this hearthd ({}) does not know the request", kVersion));
-}
-
-// -------------------------------------------------------------------------------------- handshake
-bool Control::Greet(Connection& connection, std::uint32_t request_id, const ipc::Hello& hello) {
-  const std::uint64_t id = connection.id;
-  auto refuse = [&](const Status& why) {
-    Log::Warn("refused uid {} pid {} ('{}'): {}", connection.peer.uid, connection.peer.pid,
-              hello.client_name, why.message());
-    if (AnswerError(connection, request_id, why)) End(id, Status::Ok(), /*tell=*/false);
-    return false;
-  };
-  const auto mismatch =
-      ipc::CheckHello(hello, {cache::kStoreLayoutVersion, cache::kStoreFingerprint},
-                      {ipc::kSessionLayoutVersion, ipc::kSessionFingerprint});
-  if (mismatch) {
-    Log::Warn("refused uid {} pid {} ('{}' {}): {}", connection.peer.uid, connection.peer.pid,
-              hello.client_name, hello.client_version, mismatch->ToStatus().message());
-    if (Answer(connection, Message(request_id, *mismatch))) End(id, Status::Ok(), false);
-    return false;
-  }
-  const auto store = FindStore(hello.store);
-  if (!store.ok()) return refuse(store.status());
-  const std::string& name = (*store)->config().name;
-  if (!connection.rights.MayAttach(name))
-    return refuse(
-        Error(Code::kPermissionDenied, "uid {} may not use store '{}'", connection.peer.uid, name));
-  if (hello.channels > 0) {
-    if (const Status within = CheckLimits(connection); !within.ok()) return refuse(within);
-    auto session = MakeSession(connection, hello, **store);
-    if (!session.ok()) return refuse(session.status());
-    connection.session = std::move(*session);
-    ++session_count_;
-    ++sessions_of_uid_[connection.peer.uid];
-  }
-  connection.greeted = true;
-  connection.store = *store;
-  connection.client_name = hello.client_name;
-  const shm::RegionPrefix& prefix = (*store)->store().view().prefix();
-  ipc::Welcome welcome{.protocol = ipc::kProtocolVersion,
-                       .session_id = id,
-                       .epoch = prefix.epoch.LoadRelaxed(),
-                       .server_version = kVersion,
-                       .store = name,
-                       .channels = 0,
-                       .max_value_bytes = (*store)->store().view().max_value_bytes(),
-                       .max_message_bytes = environment_.config->limits.message_bytes,
-                       .server_pid = static_cast<std::uint32_t>(::getpid()),
-                       .shared_uid = connection.peer.uid == ::geteuid()};
-  std::copy(std::begin(prefix.uuid), std::end(prefix.uuid), welcome.store_uuid.begin());
-  if (connection.session) {
-    welcome.channels = static_cast<std::uint16_t>(connection.session->region.geometry().channels);
-    Log::Info("session {} began: uid {} pid {} '{}' on store '{}', {} channels", id,
-              connection.peer.uid, connection.peer.pid, hello.client_name, name, welcome.channels);
-    if (welcome.shared_uid && !environment_.config->user_mode && !told_shared_uid_) {
-      told_shared_uid_ = true;
-      Log::Warn(
-          "session {} has hearthd's own uid {}: the kernel cannot keep such a process from "
-          "writing to the store; give hearthd a user of its own",
-          id, connection.peer.uid);
-    }
-    (*store)->Add(connection.session);
-  }
-  return Answer(connection, Message(request_id, std::move(welcome)),
-                SessionDescriptors(connection));
-}
-
-Status Control::CheckLimits(const Connection& connection) const {
-  const LimitsConfig& limits = environment_.config->limits;
-  if (session_count_ >= limits.sessions)
-    return Error(Code::kResourceExhausted, "all {} sessions are taken (limits.sessions)",
-                 limits.sessions);
-  const auto it = sessions_of_uid_.find(connection.peer.uid);
-  if (it != sessions_of_uid_.end() && it->second >= limits.sessions_per_uid)
-    return Error(Code::kResourceExhausted,
-                 "uid {} has {} sessions already (limits.sessions_per_uid)", connection.peer.uid,
-                 it->second);
-  return Status::Ok();
-}
-
-Result<StoreService*> Control::FindStore(std::string_view name) const {
-  for (const auto& store : *environment_.stores)
-    if (name.empty() || store->config().name == name) return store.get();
-  return Error(Code::kNotFound, "no store '{}'", name);
-}
-
-std::optional<std::uint16_t> Control::TakeOrigin() {
-  for (std::size_t i = 0; i < kOrigins; ++i) {
-    const std::uint32_t origin = next_origin_;
-    next_origin_ = (next_origin_ + 1) % kOrigins;
-    if (origins_[origin]) continue;
-    origins_[origin] = true;
-    return static_cast<std::uint16_t>(origin);
-  }
-  return std::nullopt;
-}
-
-Result<std::shared_ptr<Session>> Control::MakeSession(const Connection& connection,
-                                                      const ipc::Hello& hello,
-                                                      const StoreService& store) {
-  const LimitsConfig& limits = environment_.config->limits;
-  const ipc::SessionGeometry geometry{
-      .session_id = connection.id,
-      .channels = std::min<std::uint32_t>(hello.channels, limits.channels),
-      .request_ring_bytes = ipc::LegalRingBytes(hello.request_ring_bytes, limits.ring_bytes),
-      .response_ring_bytes = ipc::LegalRingBytes(hello.response_ring_bytes, limits.ring_bytes),
-      .touch_entries = kTouchesPerChannel,
-      .pins = kPinsPerSession};
-  HEARTH_ASSIGN(ipc::SessionRegion region, ipc::SessionRegion::Create(geometry));
-  auto session = std::make_shared<Session>(std::move(region));
-  session->id = connection.id;
-  session->peer = connection.peer;
-  session->client_name = hello.client_name;
-  session->store = store.config().name;
-  session->rights = connection.rights;
-  session->connected_at_ns = MonotonicNanosNow();
-  // Ids are given in the order of the configuration, from 1.
-  session->may_write.push_back(false);
-  for (const NamespaceConfig& item : store.config().namespaces)
-    session->may_write.push_back(connection.rights.MayWrite(item.name));
-  session->may_call.push_back(false);
-  for (std::uint32_t id = 1; id <= environment_.methods->size(); ++id)
-    session->may_call.push_back(connection.rights.MayCall(environment_.methods->Find(id)->name));
-  HEARTH_ASSIGN(session->server_doorbell, MakeEventFd());
-  for (std::uint32_t i = 0; i < geometry.channels; ++i) {
-    HEARTH_ASSIGN(Pipe pipe, MakePipe());
-    session->client_doorbells.push_back(std::move(pipe.write_end));
-    session->client_bells_for_peer.push_back(std::move(pipe.read_end));
-  }
-  for (std::uint32_t i = 0; i < geometry.channels; ++i) {
-    const auto origin = TakeOrigin();
-    if (!origin) {
-      for (const std::uint16_t taken : session->origins) origins_[taken] = false;
-      return Error(Code::kResourceExhausted, "all {} channels are taken", kOrigins - 1);
-    }
-    session->origins.push_back(*origin);
-  }
-  return session;
-}
-
-std::vector<int> Control::SessionDescriptors(const Connection& connection) const {
-  std::vector<int> descriptors;
-  if (!connection.session) return descriptors;
-  const Session& session = *connection.session;
-  descriptors.push_back(session.region.fd().get());
-  descriptors.push_back(session.server_doorbell.get());
-  for (const UniqueFd& bell : session.client_bells_for_peer) descriptors.push_back(bell.get());
-  descriptors.push_back(connection.store->store().read_only_fd().get());
-  return descriptors;
 }
 
 // --------------------------------------------------------------------------------------- requests

@@ -81,6 +81,8 @@ class Control {
   void OnConnection(std::uint64_t id, std::uint32_t events);
   void OnBroken();
 
+  static ipc::ServerMessage Message(std::uint32_t request_id,
+                                    decltype(ipc::ServerMessage::body) body);
   // False when the connection is over and gone.
   bool Receive(Connection& connection);
   bool Dispatch(Connection& connection, const ipc::ClientMessage& message);
@@ -114,6 +116,7 @@ class Control {
   std::map<uid_t, std::uint32_t> sessions_of_uid_;
   std::uint32_t session_count_ = 0;
   std::uint64_t next_id_ = 1;
+  static constexpr std::size_t kOrigins = 65536;
   std::vector<bool> origins_;  // taken ones; 0 is the daemon's own
   std::uint32_t next_origin_ = 1;
   bool told_shared_uid_ = false;

@@ -18,6 +18,7 @@ namespace {
 constexpr std::uint32_t kRecordsPerRound = 64;  // of one channel, before the next one's turn
 constexpr int kPausesPerLook = 16;              // between two looks at the clock while idle
 constexpr int kHeartbeatMs = 500;
+constexpr std::uint64_t kListenNs = 50'000;            // between two looks at the bells while busy
 constexpr std::uint64_t kSessionIdleNs = 1'000'000;    // after this a session is no longer polled
 constexpr std::uint64_t kStopGraceNs = 1'000'000'000;  // for clients that never stop publishing
 constexpr std::uint64_t kWakeTag = 0;                  // epoll data; sessions use their id, from 1
@@ -136,6 +137,7 @@ ipc::StoreStatus StoreService::Report() const {
 void StoreService::Run() {
   std::uint64_t last_request = MonotonicNanosNow();
   std::uint64_t next_heartbeat = 0;
+  std::uint64_t next_listen = 0;
   std::uint64_t now = last_request;
   std::uint64_t stop_at = 0;
   while (true) {
@@ -150,6 +152,11 @@ void StoreService::Run() {
       writer_->Heartbeat();
       next_heartbeat = now + std::uint64_t{kHeartbeatMs} * 1'000'000U;
     }
+    // However busy the polled sessions keep this thread: the others are heard by their bells alone.
+    if (now >= next_listen && polled_.size() < sessions_.size()) {
+      Listen(0);
+      next_listen = now + kListenNs;
+    }
     if (served > 0) {
       operations_.StoreRelaxed(operations_.LoadRelaxed() + served);
       spin_.OnGap(now - last_request);
@@ -160,11 +167,13 @@ void StoreService::Run() {
       for (int i = 0; i < kPausesPerLook; ++i) CpuRelax();
       continue;
     }
-    if (!AnnounceSleep(polled_)) continue;
-    polled_.clear();
+    std::erase_if(polled_, [this](Served* quiet) { return AnnounceSleep(*quiet); });
+    if (!polled_.empty()) continue;
     // All sessions ring from now on, so nobody's request stays unseen.
-    Sleep(stopping ? 0 : kHeartbeatMs);
+    HEARTH_FAILPOINT("writer.before_sleep");
+    Listen(stopping ? 0 : kHeartbeatMs);
     if (stopping && polled_.empty()) return;
+    now = MonotonicNanosNow();
   }
 }
 
@@ -222,7 +231,7 @@ std::uint32_t StoreService::ServePolled(std::uint64_t now) {
     total += *count;
     if (*count > 0) served.last_request_ns = now;
     // One busy session must not keep the others polled for ever.
-    if (now - served.last_request_ns > kSessionIdleNs && AnnounceSleep({&polled_[i], 1})) {
+    if (now > served.last_request_ns + kSessionIdleNs && AnnounceSleep(served)) {
       polled_[i] = polled_.back();
       polled_.pop_back();
       continue;
@@ -255,17 +264,15 @@ void StoreService::Forget(std::uint64_t session_id) {
   sessions_.erase(it);
 }
 
-bool StoreService::AnnounceSleep(std::span<Served* const> sessions) {
+bool StoreService::AnnounceSleep(Served& served) {
   watches_.clear();
-  for (Served* served : sessions)
-    for (auto& channel : served->channels) watches_.push_back(channel->RequestWatch());
+  for (auto& channel : served.channels) watches_.push_back(channel->RequestWatch());
   if (!ipc::PrepareToSleep(watches_)) return false;
-  for (Served* served : sessions) served->polled = false;
+  served.polled = false;
   return true;
 }
 
-void StoreService::Sleep(int timeout_ms) {
-  HEARTH_FAILPOINT("writer.before_sleep");
+void StoreService::Listen(int timeout_ms) {
   epoll_event events[64];
   const int count = ::epoll_wait(epoll_.get(), events, 64, timeout_ms);
   for (int i = 0; i < count; ++i) {

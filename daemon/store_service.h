@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -84,10 +83,12 @@ class StoreService {
   void Break(std::uint64_t session_id, const Status& why);
   void Forget(std::uint64_t session_id);
   void Poll(Served& served);
-  // Makes all these sessions ring for their next request; they are not polled any more. False, and
-  // nothing has changed, when one of them has published something.
-  bool AnnounceSleep(std::span<Served* const> sessions);
-  void Sleep(int timeout_ms);
+  // Makes the session ring for its next request; the caller takes it out of polled_. False, and
+  // nothing has changed, when it has published something. One session at a time, since what
+  // PrepareToSleep() costs grows with the square of its watches.
+  bool AnnounceSleep(Served& served);
+  // Polls the sessions whose bells have rung, after waiting for one.
+  void Listen(int timeout_ms);
 
   StoreConfig config_;
   LimitsConfig limits_;

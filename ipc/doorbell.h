@@ -36,8 +36,10 @@ struct SharedMemory {
   using Word = Atomic<std::uint64_t>;
 
   void Publish(Word& position, std::uint64_t value) const {
-    // SYNC release ring-tail: the bytes of the records up to the new tail.
-    // SYNC release ring-head: our reads of the bytes up to the new head are over.
+    // SYNC release request-tail: the bytes of the records up to the new tail.
+    // SYNC release response-tail: the same.
+    // SYNC release request-head: our reads of the bytes up to the new head are over.
+    // SYNC release response-head: the same.
     position.StoreRelease(value);
     HEARTH_FAILPOINT("doorbell.after_publish");
   }

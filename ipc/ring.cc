@@ -32,14 +32,16 @@ Result<RingProducer> RingProducer::Attach(const RingMemory& memory) {
   CheckMemory(memory);
   RingProducer producer(memory);
   producer.position_ = producer.published_ = memory.tail->LoadRelaxed();
-  // SYNC acquire ring-head: the consumer's reads of the bytes before head are over.
+  // SYNC acquire request-head: the consumer's reads of the bytes before head are over.
+  // SYNC acquire response-head: the same.
   producer.head_ = memory.head->LoadAcquire();
   HEARTH_TRY(CheckPositions(producer.head_, producer.published_, memory.bytes));
   return producer;
 }
 
 Result<std::uint64_t> RingProducer::LoadHead() {
-  // SYNC acquire ring-head: the consumer's reads of the bytes before head are over.
+  // SYNC acquire request-head: the consumer's reads of the bytes before head are over.
+  // SYNC acquire response-head: the same.
   const std::uint64_t head = memory_.head->LoadAcquire();
   // It only grows, in whole records, and never passes what was published.
   if (head < head_ || head > published_ || head % kRecordAlign != 0)
@@ -115,7 +117,8 @@ Result<RingConsumer> RingConsumer::Attach(const RingMemory& memory) {
 }
 
 Status RingConsumer::LoadTail() {
-  // SYNC acquire ring-tail: the bytes of the records before tail.
+  // SYNC acquire request-tail: the bytes of the records before tail.
+  // SYNC acquire response-tail: the same.
   const std::uint64_t tail = memory_.tail->LoadAcquire();
   if (tail < tail_)
     return Error(Code::kDataLoss, "broken ring: tail fell from {} to {}", tail_, tail);

@@ -46,6 +46,11 @@ class Atomic {
   T LoadAcquire() const { return __atomic_load_n(&value_, __ATOMIC_ACQUIRE); }
   void StoreRelease(T value) { __atomic_store_n(&value_, value, __ATOMIC_RELEASE); }
 
+  // For words that only a later life of their writer reads. A SIGKILL leaves memory as a prefix of
+  // the program order left it, provided that the compiler kept that order. No acquire pairs with
+  // it.
+  void StoreInProgramOrder(T value) { __atomic_store_n(&value_, value, __ATOMIC_RELEASE); }
+
   // One total order over all *Ordered operations and OrderedFence. For the sleep/publish handshake,
   // where each side stores one word and then reads the other's.
   T LoadOrdered() const { return __atomic_load_n(&value_, __ATOMIC_SEQ_CST); }

@@ -119,8 +119,8 @@ bool StoreReader::TrySlot(std::uint64_t slot, std::uint16_t namespace_id, std::s
          KeyEquals(entry.key, key);
 }
 
-// Whether the slot's segment still has the generation TrySlot saw: the slot's own six bits come round
-// after 64 reuses. Call after an acquire fence.
+// Whether the slot's segment still has the generation TrySlot saw: the slot's own six bits come
+// round after 64 reuses. Call after an acquire fence.
 bool StoreReader::SameGeneration(const Attempt& attempt) const {
   const std::uint32_t segment = SlotSegment(attempt.slot);
   return segment >= view_.segment_count() ||
@@ -140,8 +140,9 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
     if (now >= entry.hard_expiry_ms) result.outcome = ReadOutcome::kMiss;
     result.stale = now >= entry.soft_expiry_ms;
   }
-  // SYNC acquire namespace-flush: entries up to this version were flushed before this read began.
-  if (entry.version() <= record.flushed_version.LoadAcquire()) result.outcome = ReadOutcome::kMiss;
+  // Relaxed: a read that begins after a flush was acknowledged has seen the acknowledgement, and
+  // the flush with it.
+  if (entry.version() <= record.flushed_version.LoadRelaxed()) result.outcome = ReadOutcome::kMiss;
   if ((record.flags & kNamespaceStrict) != 0) {
     // A heartbeat later than this reading of the clock is as fresh as can be.
     const std::uint64_t heartbeat = view_.header().heartbeat_ns.LoadRelaxed();

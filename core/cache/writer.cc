@@ -293,8 +293,8 @@ std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
   segment.entry_count.StoreRelaxed(segment.entry_count.LoadRelaxed() + 1);
   segment.latest_expiry_ms.StoreRelaxed(
       std::max(segment.latest_expiry_ms.LoadRelaxed(), entry.hard_expiry_ms));
-  // SYNC release write-watermark: the entries below it are complete.
-  segment.write_watermark.StoreRelease(place.offset + static_cast<std::uint32_t>(bytes));
+  // Recovery relies on it: the entries below the watermark are complete.
+  segment.write_watermark.StoreInProgramOrder(place.offset + static_cast<std::uint32_t>(bytes));
   HEARTH_FAILPOINT("writer.after_watermark");
   AddCounters(1, static_cast<std::int64_t>(bytes));
   return version;
