@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -221,7 +222,9 @@ func (a *affinity) pick() uint64 {
 
 // operationError turns what became of a request into an error of the API.
 func operationError(op, name string, traceID [16]byte, result *session.Result) error {
-	e := &Error{Op: op, Name: name, Code: Code(result.Status), Message: result.Message, TraceID: traceID,
+	// A copy of the name: were the caller's own kept, keys converted from bytes would always be
+	// allocated.
+	e := &Error{Op: op, Name: strings.Clone(name), Code: Code(result.Status), Message: result.Message, TraceID: traceID,
 		Execution: Execution(result.Execution), RetryAfter: time.Duration(result.RetryAfterMs) * time.Millisecond}
 	if result.Failure != nil {
 		return e.failed(result.Failure)

@@ -8,16 +8,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	hearth "github.com/hearthd/hearth/go-binding"
 	"github.com/hearthd/hearth/go-binding/hearthtest"
-)
-
-const (
-	stopSignal     = syscall.SIGSTOP
-	continueSignal = syscall.SIGCONT
 )
 
 func TestDialErrors(t *testing.T) {

@@ -2,6 +2,7 @@ package hearth
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hearthd/hearth/go-binding/internal/index"
@@ -158,7 +159,7 @@ func (n *Namespace) channel(key string) *session.Channel {
 }
 
 func (n *Namespace) invalidKey(ctx context.Context, op, key string) error {
-	return &Error{Op: op, Name: key, Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrInvalidKey,
+	return &Error{Op: op, Name: strings.Clone(key), Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrInvalidKey,
 		Message: ErrInvalidKey.Error(), TraceID: traceOf(ctx).TraceID}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hearthd/hearth/go-binding/internal/layout"
@@ -60,8 +61,8 @@ func ttls(options []SetOption) (hard, soft uint64, ok bool) {
 // Errors, as *Error: ErrInvalidKey, ErrInvalidTTL, ErrValueTooLarge, ErrPermission, ErrStoreFull,
 // ErrNotRunning, ErrClosed, ctx's.
 func (n *Namespace) Set(ctx context.Context, key string, value []byte, options ...SetOption) error {
-	var r session.Request
-	if err := n.setRequest(ctx, &r, key, value, options); err != nil {
+	r, err := n.setRequest(ctx, key, value, options)
+	if err != nil {
 		return err
 	}
 	trace := stamp(ctx, &r)
@@ -82,31 +83,33 @@ func (n *Namespace) Set(ctx context.Context, key string, value []byte, options .
 //
 // Errors: those that are known at once, as of Set.
 func (n *Namespace) SetAsync(ctx context.Context, key string, value []byte, options ...SetOption) error {
-	var r session.Request
-	if err := n.setRequest(ctx, &r, key, value, options); err != nil {
+	r, err := n.setRequest(ctx, key, value, options)
+	if err != nil {
 		return err
 	}
 	return n.start(ctx, &r, "set", key)
 }
 
-func (n *Namespace) setRequest(ctx context.Context, r *session.Request, key string, value []byte, options []SetOption) error {
+// setRequest returns its result by value: a pointer to it would make the compiler believe that the
+// value is kept, and move the caller's to the heap.
+func (n *Namespace) setRequest(ctx context.Context, key string, value []byte, options []SetOption) (session.Request, error) {
 	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
-		return n.invalidKey(ctx, "set", key)
+		return session.Request{}, n.invalidKey(ctx, "set", key)
 	}
 	if uint64(len(value)) > n.maxValueBytes {
-		return tooLarge(ctx, "set", key, uint64(len(value)), n.maxValueBytes)
+		return session.Request{}, tooLarge(ctx, "set", key, uint64(len(value)), n.maxValueBytes)
 	}
 	hard, soft, ok := ttls(options)
 	if !ok {
-		return invalidTTL(ctx, "set", key)
+		return session.Request{}, invalidTTL(ctx, "set", key)
 	}
-	r.Op, r.Target, r.Key, r.Value = layout.OpSet, uint32(n.view.ID), key, value
-	r.BodyLength = layout.SetBodySize
+	r := session.Request{Op: layout.OpSet, Target: uint32(n.view.ID), Key: key, Value: value,
+		BodyLength: layout.SetBodySize}
 	binary.LittleEndian.PutUint64(r.Body[layout.SetBodyHardTtlMs:], hard)
 	binary.LittleEndian.PutUint64(r.Body[layout.SetBodySoftTtlMs:], soft)
 	binary.LittleEndian.PutUint32(r.Body[layout.SetBodyKeyLength:], uint32(len(key)))
 	binary.LittleEndian.PutUint32(r.Body[layout.SetBodyValueLength:], uint32(len(value)))
-	return nil
+	return r, nil
 }
 
 // Delete removes a key and says whether it was there. When it returns without error, no reader on the
@@ -212,11 +215,11 @@ func (c *Client) Flush(ctx context.Context) error {
 }
 
 func tooLarge(ctx context.Context, op, name string, length, limit uint64) error {
-	return &Error{Op: op, Name: name, Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrValueTooLarge,
+	return &Error{Op: op, Name: strings.Clone(name), Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrValueTooLarge,
 		Message: fmt.Sprintf("%d bytes, at most %d are allowed", length, limit), TraceID: traceOf(ctx).TraceID}
 }
 
 func invalidTTL(ctx context.Context, op, name string) error {
-	return &Error{Op: op, Name: name, Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrInvalidTTL,
+	return &Error{Op: op, Name: strings.Clone(name), Code: CodeInvalidArgument, Execution: NotStarted, sentinel: ErrInvalidTTL,
 		Message: "a TTL is positive, and a soft one is not longer than the hard one", TraceID: traceOf(ctx).TraceID}
 }

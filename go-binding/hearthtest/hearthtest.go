@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -215,6 +216,7 @@ func (d *Daemon) Kill() {
 // Stop ends the daemon with SIGTERM, or SIGKILL if it does not end in time, and waits until it is
 // gone.
 func (d *Daemon) Stop() {
+	d.Resume()
 	_ = d.command.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.exited:
@@ -223,8 +225,39 @@ func (d *Daemon) Stop() {
 	}
 }
 
-// Signal sends a signal, such as SIGSTOP.
-func (d *Daemon) Signal(signal os.Signal) error { return d.command.Process.Signal(signal) }
+// Pause stops the daemon with SIGSTOP and returns when none of its threads runs any more.
+func (d *Daemon) Pause(t testing.TB) {
+	t.Helper()
+	if err := d.command.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for !d.stopped(t) {
+		runtime.Gosched()
+	}
+}
+
+// Resume lets a paused daemon go on.
+func (d *Daemon) Resume() { _ = d.command.Process.Signal(syscall.SIGCONT) }
+
+func (d *Daemon) stopped(t testing.TB) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", d.PID()))
+	if err != nil || len(threads) == 0 {
+		t.Fatal("hearthd is not running: ", err)
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			return false // the thread has just ended
+		}
+		// "pid (name) state ...", and the name may contain anything.
+		text := string(stat)
+		if !strings.HasPrefix(text[strings.LastIndexByte(text, ')')+1:], " T") {
+			return false
+		}
+	}
+	return true
+}
 
 // Log is what the daemon wrote so far.
 func (d *Daemon) Log() string { return d.log.String() }

@@ -55,6 +55,8 @@ func testSegmentReuseDuringTheCopyIsSeen(t *testing.T) {
 	word := w.Region.U64(slot)
 	index.SetHooks(t, nil, nil, once(func() {
 		w.Retire(segment)
+		_, generation := w.SegmentWord(segment) // and it is open again, as if nothing had been
+		w.Region.Word(w.SegmentHeader(segment)).Store(uint64(layout.SegmentOpen)<<layout.SegmentStateShift | generation)
 		w.Region.CopyIn(entry, bytes.Repeat([]byte{0xee}, 64))
 		w.Region.Word(slot).Store(word)
 	}))
@@ -88,6 +90,24 @@ func testSplitDuringAReadIsRetried(t *testing.T) {
 		} else {
 			wantMiss(t, w, 0, key)
 		}
+	}
+}
+
+func TestAMovedDirectoryWordIsAReasonToRetry(t *testing.T) { bothPaths(t, testMovedDirectoryWord) }
+
+func testMovedDirectoryWord(t *testing.T) {
+	w, _ := storetest.NewInMemory(storetest.Options{})
+	w.Set(storetest.Entry{Key: "k", Value: []byte("v")})
+	rounds := 0
+	index.SetHooks(t, nil, nil, func() {
+		if rounds++; rounds == 1 { // nothing but the sequence changes
+			w.PointDirectory(0, 0, 9)
+			w.PointDirectory(1, 1, 9)
+		}
+	})
+	wantHit(t, w, 0, "k", "v")
+	if rounds != 2 {
+		t.Fatalf("%d rounds, want 2", rounds)
 	}
 }
 
@@ -132,7 +152,7 @@ func testFrequencyBitsAreNoChange(t *testing.T) {
 // Readers against a writer that overwrites and recycles segments as fast as it can. Each value is a
 // function of its key, repeated: a torn or foreign copy cannot pass.
 func TestConcurrentReadersNeverSeeATornValue(t *testing.T) {
-	w, _ := storetest.NewInMemory(storetest.Options{Segments: 4, DirectoryBits: 1})
+	w := storetest.NewShared(storetest.Options{Segments: 4, DirectoryBits: 1})
 	const keys = 50
 	var stop atomic.Bool
 	var hits, contended atomic.Uint64

@@ -133,7 +133,7 @@ func (s *Store) MaxValueBytes() uint64 { return s.maxValueBytes }
 func (s *Store) HeartbeatAge() time.Duration {
 	// SYNC acquire heartbeat: nothing but the time itself crosses.
 	beat := s.region.Word(layout.StoreHeaderOffset + layout.StoreHeaderHeartbeatNs).Load()
-	now := s.clock.monotonic()
+	now := s.clock.Now()
 	if beat >= now {
 		return 0
 	}

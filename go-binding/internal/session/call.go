@@ -15,7 +15,7 @@ type call struct {
 	// Written by the caller before open is stored.
 	id    uint32
 	op    uint16
-	space uint64 // credit held
+	asked uint32 // response space in the request
 	limit uint64 // the longest answer accepted
 	async bool
 	key   string // of asynchronous writes, for their errors
@@ -30,6 +30,7 @@ type call struct {
 
 	// Guarded by the reap lock until done, then the caller's.
 	dst       []byte
+	space     uint64 // credit held; grows with a long answer
 	total     uint64 // of a long answer
 	received  uint64
 	growing   bool // a long answer is under way

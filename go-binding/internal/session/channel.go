@@ -42,6 +42,8 @@ type Channel struct {
 		sync.Mutex
 		consumer *ring.Consumer
 		dead     bool
+		freed    int64          // credit of calls that were completed since the head was moved
+		credits  []outboxRecord // for long answers
 	}
 	head     atomic.Uint64 // the consumer's, for spinners
 	spinners atomic.Int32
@@ -91,14 +93,13 @@ func (ch *Channel) begin(ctx context.Context, r *Request, dst []byte, asyncKey s
 		return nil, false, err
 	}
 	c = ch.takeCall()
-	c.op, c.space, c.dst, c.async, c.key = r.Op, space, dst, async, asyncKey
+	c.op, c.space, c.asked, c.dst, c.async, c.key = r.Op, space, uint32(space), dst, async, asyncKey
 	c.limit = r.Limit
 	if c.limit == 0 {
 		c.limit = ch.session.maxMessage
 	}
 	ch.reserved.Add(int64(space))
 	ch.send.sequence++
-	c.open.Store(ch.send.sequence)
 	flags := uint16(0)
 	if long {
 		flags = layout.RecordMore
@@ -106,6 +107,7 @@ func (ch *Channel) begin(ctx context.Context, r *Request, dst []byte, asyncKey s
 		c.sent.Store(true)
 	}
 	ch.put(r, c, ch.send.sequence, flags, prefix, &payload, 0, first)
+	c.open.Store(ch.send.sequence) // from here on the call is the reapers' too
 	rang = ch.publish()
 	ch.send.Unlock()
 	return c, rang, nil
@@ -123,11 +125,10 @@ func (ch *Channel) put(r *Request, c *call, sequence uint64, flags uint16, prefi
 		TraceID:       r.TraceID,
 		SpanID:        r.SpanID,
 		TraceFlags:    r.TraceFlags,
-		ResponseSpace: uint32(c.space),
+		ResponseSpace: c.asked,
 	}
 	if r.HasDeadline {
-		// 0 means none, so what has just passed is the shortest deadline there is.
-		header.DeadlineNs = uint64(max(1, time.Until(r.Deadline)))
+		header.DeadlineNs = ch.session.clock.At(r.Deadline)
 	}
 	var raw ring.Header
 	header.Encode(&raw)

@@ -14,6 +14,8 @@ const (
 	executionDone       = 2
 )
 
+const statusNotFound = 5
+
 // Result is what became of a request.
 type Result struct {
 	Value        []byte // dst and the answer's bytes
@@ -78,7 +80,10 @@ func (ch *Channel) take(c *call, length int, result *Result) {
 		result.RetryAfterMs = c.response.RetryAfterMs
 		if result.Status != 0 {
 			result.Value = c.dst[:length]
-			result.Message = string(c.message)
+			// That a key does not exist is an everyday outcome: no text is made for it.
+			if result.Status != statusNotFound || c.op == layout.OpCall {
+				result.Message = string(c.message)
+			}
 		}
 	}
 	ch.release(c)

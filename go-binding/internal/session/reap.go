@@ -48,6 +48,15 @@ func (ch *Channel) drain() {
 	}
 	ch.head.Store(consumer.Head())
 	consumer.Release()
+	// Credit is room in the ring: only now that the server sees the head moved is there any to give.
+	if freed := ch.reap.freed; freed != 0 {
+		ch.reap.freed = 0
+		ch.reserved.Add(-freed)
+	}
+	for _, credit := range ch.reap.credits {
+		ch.post(layout.OpCredit, credit.callID, credit.space)
+	}
+	ch.reap.credits = ch.reap.credits[:0]
 	ch.roomChanged()
 }
 
@@ -133,6 +142,7 @@ func (c *call) fail(err error) {
 func (ch *Channel) grant(c *call, bytes uint64) {
 	if !c.enlarged {
 		c.enlarged = true
+		runHook(hookBeforeGrant)
 		extra := ch.answers.Size / 4
 		if uint64(ch.reserved.Add(int64(extra))) <= ring.Reservable(ch.answers.Size) {
 			c.space += extra
@@ -141,13 +151,13 @@ func (ch *Channel) grant(c *call, bytes uint64) {
 			ch.reserved.Add(-int64(extra))
 		}
 	}
-	ch.post(layout.OpCredit, c.id, bytes)
+	ch.reap.credits = append(ch.reap.credits, outboxRecord{layout.OpCredit, c.id, bytes})
 }
 
-// complete ends a call whose result is in place.
+// complete ends a call whose result is in place. Its credit returns at the end of drain.
 func (ch *Channel) complete(c *call) {
 	c.open.Store(0)
-	ch.reserved.Add(-int64(c.space))
+	ch.reap.freed += int64(c.space)
 	switch {
 	case c.abandoned:
 		ch.release(c)

@@ -77,8 +77,8 @@ func (ch *Channel) sleepForRoom(ctx context.Context, payload, space uint64) erro
 	ch.send.waiters = append(ch.send.waiters, w)
 	ch.waiting.Add(1)
 	// SYNC both client-asleep: bit 1 is set before request_head is looked at once more.
+	runHook(hookBeforeRoomArming)
 	ch.flag.Set(layout.ClientWaitsForSpace)
-	runHook(hookBeforeRoomRecheck)
 	ok, err := ch.hasRoom(payload, space)
 	ch.send.Unlock()
 	defer ch.removeWaiter(w)

@@ -29,6 +29,7 @@ type Session struct {
 	channels   []*Channel
 	policy     *wait.Policy
 	maxMessage uint64
+	clock      shm.Clock
 
 	ended     chan struct{} // closed when nothing will be answered any more
 	cause     error         // why; set before ended is closed
@@ -64,20 +65,25 @@ func Open(config Config) (*Session, error) {
 		maxMessage: min(config.MaxMessageBytes, maxMessageLimit),
 		ended:      make(chan struct{}),
 	}
-	doorbells := config.ClientDoorbells
-	geometry, err := checkGeometry(config.Region, len(doorbells))
-	for i := 0; err == nil && i < len(config.ClientDoorbells); i++ {
-		ch := s.newChannel(geometry, uint64(i))
-		doorbells = doorbells[1:] // StartPump owns it
-		if ch.pump, err = wait.StartPump(config.ClientDoorbells[i], ch.rung); err == nil {
-			s.channels = append(s.channels, ch)
-		}
+	geometry, err := checkGeometry(config.Region, len(config.ClientDoorbells))
+	if err == nil {
+		s.clock, err = shm.NewClock()
 	}
 	if err != nil {
-		shm.CloseAll(doorbells)
-		s.causeOnce.Do(func() { s.cause = err; close(s.ended) })
-		s.Close(err)
+		shm.CloseAll(append(config.ClientDoorbells, config.ServerDoorbell))
+		_ = config.Region.Unmap()
 		return nil, err
+	}
+	for i := range config.ClientDoorbells {
+		s.channels = append(s.channels, s.newChannel(geometry, uint64(i)))
+	}
+	// Only now, because a pump may find the session broken at once.
+	for i, ch := range s.channels {
+		if ch.pump, err = wait.StartPump(config.ClientDoorbells[i], ch.rung); err != nil {
+			shm.CloseAll(config.ClientDoorbells[i+1:])
+			s.Close(err)
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -202,7 +208,7 @@ func (ch *Channel) fail(cause error) {
 // asyncDone collects the error of an asynchronous request, if it is one.
 func (s *Session) asyncDone(c *call) {
 	if c.failure == nil && c.response.Status == 0 {
-		return
+		return // the usual case, before a Result is built
 	}
 	result := Result{Failure: c.failure, Execution: c.execution}
 	if c.failure == nil {
@@ -213,7 +219,9 @@ func (s *Session) asyncDone(c *call) {
 }
 
 func (s *Session) collectAsync(op uint16, key string, result *Result) {
-	if result.Failure == nil && result.Status == 0 {
+	// That a key to delete does not exist is no error.
+	gone := result.Status == statusNotFound && op == layout.OpDelete
+	if result.Failure == nil && (result.Status == 0 || gone) {
 		return
 	}
 	s.async.Lock()
@@ -243,7 +251,9 @@ func (s *Session) Close(cause error) {
 	s.closeOnce.Do(func() {
 		s.Fail(cause)
 		for _, ch := range s.channels {
-			ch.pump.Close()
+			if ch.pump != nil { // Open did not get that far
+				ch.pump.Close()
+			}
 		}
 		for _, ch := range s.channels {
 			ch.waitUntilLeft()

@@ -13,6 +13,8 @@ const (
 	// crowd is the number of spinners of a channel from which on they yield after every look: the
 	// others are then more likely to have something to do than the ring is to have an answer.
 	crowd = 2
+	// crowdYields is how often they do so before they sleep.
+	crowdYields = 4
 )
 
 // await returns when c is complete (nil) or ctx is done first (its error). After an error the call
@@ -36,7 +38,7 @@ func (ch *Channel) spin(c *call, rang bool) bool {
 	if ch.armed.Load() {
 		ch.disarm()
 	}
-	hit := false
+	hit, crowded := false, 0
 	for bursts := uint64(0); bursts < budget; bursts++ {
 		if c.done.Load() != 0 {
 			policy.Completed(rang, bursts)
@@ -49,12 +51,18 @@ func (ch *Channel) spin(c *call, rang bool) bool {
 			continue
 		}
 		policy.Burst()
-		if others >= crowd || bursts%yieldEvery == yieldEvery-1 {
+		if others >= crowd {
+			if crowded++; crowded > crowdYields {
+				break
+			}
+			runtime.Gosched()
+			others = ch.spinners.Load()
+		} else if bursts%yieldEvery == yieldEvery-1 {
 			runtime.Gosched()
 			others = ch.spinners.Load()
 		}
 	}
-	if !hit {
+	if !hit && crowded <= crowdYields {
 		policy.TooSlow(rang)
 		policy.Refresh()
 	}
@@ -114,6 +122,7 @@ func (ch *Channel) settle() {
 			return // the last of them comes here
 		}
 		if !ch.armed.Load() {
+			runHook(hookBeforeArming)
 			ch.armed.Store(true)
 			ch.flag.Set(layout.ClientWaitsForResponse)
 		}
@@ -158,9 +167,11 @@ func (ch *Channel) rung() {
 
 // Points at which tests let the server act. Nil outside tests.
 var (
+	hookBeforeArming      func()
 	hookBeforeRecheck     func()
-	hookBeforeRoomRecheck func()
+	hookBeforeRoomArming  func()
 	hookBeforeLeavingSpin func()
+	hookBeforeGrant       func()
 )
 
 func runHook(hook func()) {

@@ -89,6 +89,9 @@ func Map(fd int, writable bool) (*Region, error) {
 // FromWords returns a region over ordinary memory, for tests and fuzzing. It is never unmapped.
 // The number of words is rounded down to whole cache lines.
 func FromWords(words []uint64) *Region {
+	if len(words) < regionAlign/8 {
+		return &Region{}
+	}
 	return view(unsafe.Pointer(unsafe.SliceData(words)), len(words)*8&^(regionAlign-1))
 }
 

@@ -2,7 +2,7 @@ package wait
 
 // What it costs to be woken, over the ways in which a Go process can wait for another process.
 //
-//	go test -run XXX -bench 'Wake|Bell' ./internal/wait
+//	go test -run NONE -bench 'Wake|Bell' ./internal/wait
 //
 // The peer is a second process (this test binary, started again) that blocks in a system call on
 // its own doorbell, as hearthd does, and answers each ring. Between round trips both sides sleep for

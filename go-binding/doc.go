@@ -1,0 +1,92 @@
+// Package hearth is the client of hearthd, the cache and module daemon of a host. It reads the cache
+// in place, in shared memory, and sends everything else through rings in shared memory. Pure Go,
+// standard library only.
+//
+//	client, err := hearth.Dial(ctx)
+//	users, err := client.Namespace("users")
+//
+//	err = users.Set(ctx, "42", profile, hearth.TTL(5*time.Minute))
+//	buffer, meta, err := users.GetAppend(buffer[:0], "42")
+//	if err == hearth.ErrNotFound { ... }
+//
+//	answer, err := client.Call(ctx, "hearth.echo", nil, request)
+//
+// # Reading
+//
+// [Namespace.GetAppend] copies the value out of a read-only mapping on the calling goroutine. It
+// waits for nobody: no system call, no lock, whether hearthd is idle, busy, being restarted or dead.
+// The one exception is a key that is overwritten faster than it can be copied, eight times in a row;
+// then hearthd is asked. What it returns is the caller's own.
+//
+// # What a caller can rely on
+//
+// Each key is linearizable, over all processes of the host: when a Set, Delete or Touch has returned
+// without error, every read that begins afterwards sees it or something later, and no read ever sees
+// a mixture of two values. There is no order between different keys, and GetMulti is no snapshot.
+//
+// Asynchronous writes ([Namespace.SetAsync], [Namespace.DeleteAsync]) of one client to one key are
+// applied in the order of the calls. They are visible when [Client.Flush] has returned, to this
+// process as well; until then a read may return the old value.
+//
+// Entries expire by the host's monotonic clock, which no clock step moves, whether hearthd runs or
+// not. (A process in a Linux time namespace of its own has another such clock: its deadlines and
+// expiries are off by the difference.) In a namespace that is configured as strict, reads miss while hearthd has not shown for two
+// seconds that it is alive; in others they go on.
+//
+// # Memory
+//
+// These allocate nothing: GetAppend and GetMulti if dst has room, Get of a missing key, Set, SetAsync,
+// Delete, DeleteAsync and Touch, with options and with a traced context, Call if dst has room for
+// the answer, Namespace of a name used before. No method keeps a key, value, request or dst after it
+// returned, except that SetAsync and DeleteAsync keep the key (a string) until it was applied. Failures allocate
+// their [*Error], except for ErrNotFound.
+//
+// # Waiting
+//
+// A caller that waits for an answer spins for at most 50 microseconds, and only while recent calls
+// were answered in that time; then it sleeps. Sleeping callers cost one idle goroutine per channel
+// and no thread. With GOMAXPROCS=1 nobody spins.
+//
+// # Errors
+//
+//	errors.Is                  code                  what to do
+//	ErrNotFound                -                     load it from where it comes from
+//	ErrNotRunning              UNAVAILABLE           go on without the cache; dial again later
+//	ErrClosed                  UNAVAILABLE           the program closed the Client
+//	ErrStoreFull               RESOURCE_EXHAUSTED    wait Error.RetryAfter if positive
+//	ErrPermission              PERMISSION_DENIED     the policy in hearthd's configuration
+//	ErrInvalidKey              INVALID_ARGUMENT      1 to 1024 bytes
+//	ErrInvalidTTL              INVALID_ARGUMENT      positive, soft not above hard
+//	ErrValueTooLarge           INVALID_ARGUMENT      Namespace.MaxValueBytes, Info.MaxMessageBytes
+//	ErrUnknownNamespace        NOT_FOUND             hearthd's configuration
+//	ErrUnknownStore            NOT_FOUND             hearthd's configuration
+//	ErrUnknownMethod           NOT_FOUND             a module that is not loaded
+//	ErrIncompatible            FAILED_PRECONDITION   update the older side; *IncompatibleError names both
+//	ErrNotHearth               FAILED_PRECONDITION   the socket's path
+//	ErrSocketPath              INVALID_ARGUMENT      at most 107 bytes
+//	context.DeadlineExceeded   DEADLINE_EXCEEDED     -
+//	context.Canceled           CANCELLED             -
+//
+// [Error.Execution] says whether a failed operation may have had its effect. NotStarted is only
+// claimed when it is certain: the request was never completely sent, or hearthd said so. A request
+// that was in flight when its context or the session ended is Maybe.
+//
+// # When hearthd restarts or dies
+//
+// Operations in flight fail with ErrNotRunning, and so does everything after them, except for reads:
+// they go on from the mapping, with what was in the cache. A Client does not reconnect; dial a new
+// one, and take its namespaces. When the new hearthd has kept the store, the new client reads the same
+// memory.
+//
+// # Goroutines, processes, descriptors
+//
+// Everything is safe for concurrent use. A Client has one goroutine per channel and two more, all
+// asleep while nothing happens. Every descriptor is close-on-exec, so a child started with os/exec
+// inherits none; a process that forks without exec must not use the client in the child. A mapping
+// of the store is shared by all clients of a process and stays until the garbage collector finds the
+// last of them unreachable, so that Close need not wait for readers; the memory of a store that
+// hearthd has given up is kept that long.
+//
+// Whoever may read a store can read all of it, and access cannot be taken back from a process that
+// has it mapped. Use separate stores for separate trust domains.
+package hearth
