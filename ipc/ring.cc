@@ -142,6 +142,7 @@ Result<bool> RingConsumer::Next(Record* record) {
     // The one and only read of this header; everything below looks at the copy.
     std::memcpy(record->header, memory_.data + (position_ & mask), kRecordHeaderBytes);
     const RecordHead head = record->head();
+    HEARTH_FAILPOINT("ring.header_copied");
     const std::uint64_t published = tail_ - position_;
     const std::uint64_t rest = memory_.bytes - (position_ & mask);
     if (head.opcode == kOpPad) {

@@ -145,6 +145,8 @@ Result<std::uint32_t> ClientChannel::Publish(const OutgoingCall& call, Use use,
 
 Status ClientChannel::Send(MessageSplitter& message, Deadline deadline) {
   while (true) {
+    // Cancels and credits first: they free what this request may be waiting for.
+    HEARTH_TRY(SendNotes());
     Result<bool> done = message.Advance(producer_);
     if (!done.ok()) {
       session_->Break(std::move(done).status());

@@ -1,0 +1,72 @@
+package main
+
+import "time"
+
+// Plan is how much is measured. All of it is bounded.
+type Plan struct {
+	Mode   string `json:"mode"`
+	Rounds int    `json:"rounds"`
+	// Slice is how long one side of a closed loop is measured in one round.
+	Slice time.Duration `json:"slice"`
+	// Paced is the same for calls at a fixed rate, which need more time for their percentiles.
+	Paced     time.Duration `json:"paced"`
+	PacedRuns int           `json:"pacedRounds"`
+	Keys      int           `json:"keys"`     // of the random reads
+	Trips     int           `json:"trips"`    // of the ping-pong, in one round
+	Sessions  int           `json:"sessions"` // of the idle daemon
+	Idle      time.Duration `json:"idle"`
+	Lines     int           `json:"lines"` // of the prewarm file
+	StoreMiB  int           `json:"storeMiB"`
+}
+
+func planFor(mode string) (Plan, bool) {
+	switch mode {
+	case "default":
+		return Plan{mode, 5, 300 * time.Millisecond, 4 * time.Second, 5, 1_000_000, 200_000, 200, 10 * time.Second, 1_000_000, 512}, true
+	case "full":
+		return Plan{mode, 9, 500 * time.Millisecond, 8 * time.Second, 7, 1_000_000, 500_000, 1000, 10 * time.Second, 2_000_000, 512}, true
+	case "quick":
+		return Plan{mode, 3, 120 * time.Millisecond, time.Second, 3, 1_000_000, 50_000, 200, 3 * time.Second, 300_000, 512}, true
+	case "smoke":
+		return Plan{mode, 1, 10 * time.Millisecond, 50 * time.Millisecond, 1, 10_000, 2_000, 10, 200 * time.Millisecond, 2_000, 64}, true
+	}
+	return Plan{}, false
+}
+
+// Env is what a suite gets to know: the plan, and where the servers are that the driver started.
+type Env struct {
+	Plan Plan `json:"plan"`
+	// Address and process id by the server's name.
+	Address map[string]string `json:"address"`
+	Pid     map[string]int    `json:"pid"`
+	// Missing says why a server is not there.
+	Missing map[string]string `json:"missing"`
+	Dir     string            `json:"dir"`   // private, removed at the end
+	Build   string            `json:"build"` // of meson
+}
+
+// Suite is measured by a process of its own, with fresh servers.
+type Suite struct {
+	Name  string
+	About string
+	Needs []string // servers
+	// StoreMiB is the size of hearthd's store; 0 for the plan's.
+	StoreMiB int
+	// Limit ends a suite that hangs.
+	Limit time.Duration
+	Run   func(env *Env) ([]*Row, error)
+}
+
+func suites() []Suite {
+	echoServers := []string{hearthd, socketEcho, grpcEcho, shmipcEcho}
+	return []Suite{
+		{Name: "hot", About: "reads of one key", Needs: []string{hearthd}, Limit: time.Minute, Run: runHot},
+		{Name: "random", About: "reads of random keys", Needs: []string{hearthd, redis, memcached}, Limit: 3 * time.Minute, Run: runRandom},
+		{Name: "echo", About: "a call, both sides hot", Needs: echoServers, Limit: 2 * time.Minute, Run: runEcho},
+		{Name: "paced", About: "calls at a fixed rate on an idle machine", Needs: echoServers, Limit: 15 * time.Minute, Run: runPaced},
+		{Name: "pipelined", About: "64 goroutines at once", Needs: []string{hearthd, socketEcho, grpcEcho, redis}, Limit: 2 * time.Minute, Run: runPipelined},
+		{Name: "prewarm", About: "bulk loading with the command line tool", Needs: []string{hearthd}, Limit: 2 * time.Minute, Run: runPrewarm},
+		{Name: "bytes", About: "memory of small entries", Needs: []string{hearthd}, StoreMiB: 64, Limit: time.Minute, Run: runBytes},
+		{Name: "idle", About: "sessions that do nothing", Needs: []string{hearthd}, Limit: 2 * time.Minute, Run: runIdle},
+	}
+}

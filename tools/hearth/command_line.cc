@@ -1,0 +1,340 @@
+#include "tools/hearth/command_line.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "core/base/units.h"
+#include "ipc/session_layout.h"
+#include "tools/hearth/cache.h"
+#include "tools/hearth/prewarm.h"
+#include "tools/hearth/session.h"
+#include "tools/hearth/status.h"
+#include "tools/hearth/text.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  hearth status                          what runs, how full it is, who is connected
+  hearth cache get user:42               the value, on stdout
+  hearth prewarm -n users users.jsonl    fill a namespace from a file
+
+Exit codes: 0 done, 1 failed (no such key, rejected records), 2 wrong command line,
+3 hearthd is not running, 4 denied, 5 incompatible, 75 full or overloaded, 124 timed out,
+130 interrupted.
+'hearth COMMAND --help' has the options and examples of a command.)";
+
+constexpr const char* kStatusExamples = R"(Examples:
+  hearth status
+  hearth status --json | jq '.stores[].entries'
+  until hearth status >/dev/null 2>&1; do sleep 0.1; done    wait for hearthd)";
+
+constexpr const char* kGetExamples =
+    R"(Writes the value to stdout byte for byte. On a terminal control characters are shown
+escaped, unless --raw is given. With --json a value that is not UTF-8 comes as
+"value_base64".
+
+Examples:
+  hearth cache get user:42
+  hearth cache get -n images logo.png > logo.png
+  hearth cache get --meta user:42        also version, size and expiry, on stderr
+  hearth cache get --json user:42 | jq -r .value)";
+
+constexpr const char* kSetExamples =
+    R"(Durations: 250ms, 30s, 5m, 2h, 7d; 'never' for no expiry. Without --ttl the namespace's
+default applies. After its soft TTL an entry is still found, and marked stale.
+
+Examples:
+  hearth cache set greeting hello
+  hearth cache set -n images --ttl 1h logo.png --file logo.png
+  generate-report | hearth cache set report -
+  hearth cache set -- -odd-key '-odd-value'      after -- nothing is an option)";
+
+constexpr const char* kDelExamples =
+    R"(Removes all keys it finds; the exit code is 1 when one was not there.
+
+Examples:
+  hearth cache del user:42
+  hearth cache del -n users 41 42 43)";
+
+constexpr const char* kPrewarmExamples = R"(One JSON object per line. Without --key and --value:
+  {"key": "user:42", "value": ANY, "ttl": "5m", "soft_ttl": "1m"}
+where "ttl" and "soft_ttl" may be left out and "value_base64" may stand for "value". A value
+that is a JSON string is stored as its content, any other as its JSON text. With --key FIELD
+the value is the whole line, or the field that --value names. Empty lines are skipped.
+
+A line that cannot be loaded is counted and explained, and stops nothing: everything good is
+loaded. The exit code is 1 when there were more of them than --max-errors (default: none).
+
+Examples:
+  hearth prewarm users.jsonl
+  zcat users.jsonl.gz | hearth prewarm -n users --key id --key-prefix user: -
+  hearth prewarm --max-errors 0.1% --rejects bad.jsonl --json users.jsonl
+  hearth prewarm --dry-run users.jsonl   check the file against a running hearthd)";
+
+// A duration option that ends in a number of ms or a chrono duration, or in a usage error.
+template <class Parse, class Store>
+CLI::Option* AddParsed(CLI::App* app, const std::string& name, const std::string& help,
+                       const std::string& type, Parse parse, Store store) {
+  return app
+      ->add_option_function<std::string>(
+          name,
+          [name, parse, store](const std::string& text) {
+            const auto parsed = parse(text);
+            if (!parsed.ok()) throw CLI::ValidationError(name, parsed.status().message());
+            store(*parsed);
+          },
+          help)
+      ->type_name(type);
+}
+
+struct Everything {
+  GlobalOptions global;
+  GetOptions get;
+  SetOptions set;
+  DelOptions del;
+  PrewarmOptions prewarm;
+  std::function<ExitCode()> run;
+};
+
+// They are on the top and on every command, so that both `hearth --json status` and `hearth status
+// --json` work without one command's words being taken for another's.
+void AddGlobalOptions(CLI::App* app, GlobalOptions* global) {
+  constexpr const char* kGroup = "Options of every command";
+  app->add_option("--socket", global->socket,
+                  "hearthd's socket (default " + DefaultSocket() + ", or HEARTH_SOCKET)")
+      ->type_name("PATH")
+      ->group(kGroup);
+  AddParsed(
+      app, "--timeout", "How long one operation may take (default 5s)", "DURATION",
+      [](const std::string& text) -> Result<std::chrono::nanoseconds> {
+        HEARTH_ASSIGN(const auto timeout, ParseDuration(text));
+        if (timeout.count() > 0) return timeout;
+        return Error(Code::kInvalidArgument, "a timeout must be more than nothing");
+      },
+      [global](std::chrono::nanoseconds timeout) { global->timeout = timeout; })
+      ->group(kGroup);
+  app->add_flag("--json", global->json, "Print JSON")->group(kGroup);
+}
+
+void AddGlobalOptionsToAll(CLI::App* app, GlobalOptions* global) {
+  AddGlobalOptions(app, global);
+  for (CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) {
+    command->group("Commands");
+    AddGlobalOptionsToAll(command, global);
+  }
+}
+
+CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::string& about,
+                     const char* examples) {
+  CLI::App* command = parent->add_subcommand(name, about);
+  command->footer(examples);
+  return command;
+}
+
+void AddPlace(CLI::App* command, Place* place) {
+  command->add_option("-n,--namespace", place->namespace_name, "Namespace (default 'default')")
+      ->type_name("NS");
+  command->add_option("--store", place->store, "Store (default: hearthd's first)")
+      ->type_name("NAME");
+}
+
+void AddTtl(CLI::App* command, ipc::EntryTtl* ttl) {
+  AddParsed(command, "--ttl", "Life of the entries (default: the namespace's)", "DURATION",
+            ParseTtl, [ttl](std::uint64_t ms) { ttl->hard_ms = ms; });
+  AddParsed(command, "--soft-ttl", "Time after which they count as stale", "DURATION", ParseTtl,
+            [ttl](std::uint64_t ms) { ttl->soft_ms = ms; });
+}
+
+void CheckTtl(const ipc::EntryTtl& ttl) {
+  if (ttl.hard_ms != ipc::kTtlDefault && ttl.soft_ms != ipc::kTtlDefault &&
+      ttl.soft_ms != ipc::kTtlNever && ttl.soft_ms > ttl.hard_ms)
+    throw CLI::ValidationError("--soft-ttl", "it is longer than --ttl");
+}
+
+void AddCacheCommands(CLI::App* app, Everything* all) {
+  CLI::App* cache = app->add_subcommand("cache", "Read, write and remove single entries");
+  cache->require_subcommand(1);
+  cache->footer("'hearth cache COMMAND --help' has options and examples.");
+
+  CLI::App* get = AddCommand(cache, "get", "Print the value of a key", kGetExamples);
+  get->callback([all] { all->run = [all] { return RunGet(all->global, all->get); }; });
+  AddPlace(get, &all->get.place);
+  get->add_option("KEY", all->get.key, "The key")->required()->type_name("");
+  get->add_flag("--raw", all->get.raw, "Exact bytes even on a terminal");
+  get->add_flag("--meta", all->get.meta, "Also print size, version and expiry to stderr");
+
+  CLI::App* set = AddCommand(cache, "set", "Store a value under a key", kSetExamples);
+  AddPlace(set, &all->set.place);
+  AddTtl(set, &all->set.ttl);
+  set->add_option("KEY", all->set.key, "The key")->required()->type_name("");
+  CLI::Option* value =
+      set->add_option("VALUE", all->set.value, "The value; - reads it from stdin")->type_name("");
+  CLI::Option* file = set->add_option("--file", all->set.value_file, "Read the value from a file")
+                          ->type_name("FILE");
+  set->callback([all, value, file] {
+    CheckTtl(all->set.ttl);
+    if ((value->count() > 0) == (file->count() > 0))
+      throw CLI::ValidationError("VALUE", "give either a value (- for stdin) or --file FILE");
+    if (file->count() == 0 && all->set.value == "-") all->set.value_file = "-";
+    all->run = [all] { return RunSet(all->global, all->set); };
+  });
+
+  CLI::App* del = AddCommand(cache, "del", "Remove keys", kDelExamples);
+  del->callback([all] { all->run = [all] { return RunDel(all->global, all->del); }; });
+  AddPlace(del, &all->del.place);
+  del->add_option("KEY", all->del.keys, "The keys")->required()->type_name("")->expected(1, -1);
+}
+
+Result<double> ParseRate(const std::string& text) {
+  double rate = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+  if (error == std::errc() && stop == text.data() + text.size() && rate > 0 && rate < 1e12)
+    return rate;
+  return Error(Code::kInvalidArgument, "'{}' is no number of records per second", text);
+}
+
+void AddPrewarm(CLI::App* app, Everything* all) {
+  PrewarmOptions* options = &all->prewarm;
+  CLI::App* command =
+      AddCommand(app, "prewarm", "Fill a namespace from JSON lines", kPrewarmExamples);
+  AddPlace(command, &options->place);
+  command->add_option("FILE", options->file, "The input; - for stdin")->required()->type_name("");
+  command->add_option("--key", options->form.key_field, "The field that holds the key")
+      ->type_name("FIELD");
+  command
+      ->add_option("--value", options->form.value_field,
+                   "The field that holds the value (default: the whole line)")
+      ->type_name("FIELD");
+  command->add_option("--key-prefix", options->form.key_prefix, "Put this before every key")
+      ->type_name("TEXT");
+  AddTtl(command, &options->form.ttl);
+  AddParsed(command, "--rate", "Records per second, at most", "N", ParseRate,
+            [options](double rate) { options->rate = rate; });
+  AddParsed(command, "--max-errors",
+            "Rejected records that are no failure: 10, or 0.5% (default 0)", "N|N%",
+            ParseErrorLimit, [options](ErrorLimit limit) { options->max_errors = limit; });
+  command
+      ->add_option("--rejects", options->rejects_file, "Write rejected lines there, as JSON lines")
+      ->type_name("FILE");
+  command->add_flag("--dry-run", options->dry_run, "Check everything and store nothing");
+  command->callback([all, options] {
+    CheckTtl(options->form.ttl);
+    all->run = [all] { return RunPrewarm(all->global, all->prewarm); };
+  });
+}
+
+std::vector<std::string> CommandNames(const CLI::App* level) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : level->get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return names;
+}
+
+std::string OrNothing(const std::optional<std::string>& nearest) {
+  return nearest ? fmt::format("; did you mean '{}'?", *nearest) : "";
+}
+
+// What is wrong with the words, if it is a word that nobody knows: its message.
+std::string UnknownWord(const CLI::App* level, const std::vector<std::string>& words) {
+  std::string path = "hearth";
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--") return "";
+    if (word.size() > 1 && word[0] == '-') {
+      const std::string name = word.substr(0, word.find('='));
+      const CLI::Option* option = level->get_option_no_throw(name);
+      if (option == nullptr && name.substr(0, 2) == "--") {
+        std::vector<std::string> names;
+        for (const CLI::Option* known : level->get_options())
+          if (!known->get_lnames().empty()) names.push_back("--" + known->get_lnames().front());
+        return fmt::format("unknown option '{}'{}", name, OrNothing(Nearest(name, names)));
+      }
+      if (option != nullptr && option->get_expected_max() > 0 && name.size() == word.size()) ++i;
+      continue;
+    }
+    const auto commands = CommandNames(level);
+    if (commands.empty()) continue;
+    if (std::find(commands.begin(), commands.end(), word) == commands.end())
+      return fmt::format("'{}' is not a command of '{}'{}", EscapeControls(word), path,
+                         OrNothing(Nearest(word, commands)));
+    level = level->get_subcommand(word);
+    path += " " + word;
+  }
+  return "";
+}
+
+const CLI::App* DeepestCommand(const CLI::App* app) {
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+std::string PathOf(const CLI::App* app) {
+  std::string path = app->get_name();
+  for (const CLI::App* at = app->get_parent(); at != nullptr; at = at->get_parent())
+    path = at->get_name() + " " + path;
+  return path;
+}
+
+ExitCode ParseFailed(const CLI::App& app, const CLI::ParseError& error,
+                     const std::vector<std::string>& words) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    // Help and version come this way.
+    if (dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr)
+      return PrintOut(fmt::format("{}\n", error.what()));
+    const CLI::App* command = DeepestCommand(&app);
+    const CLI::App* parent = command->get_parent();
+    std::string help =
+        command->help(parent == nullptr ? "" : PathOf(parent), CLI::AppFormatMode::Normal);
+    // CLI11 puts an empty line before and after each group.
+    for (std::size_t at = 0; (at = help.find("\n\n\n", at)) != std::string::npos;)
+      help.erase(at, 1);
+    return PrintOut(help);
+  }
+  std::string message = UnknownWord(&app, words);
+  const auto commands = CommandNames(DeepestCommand(&app));
+  if (message.empty() && !commands.empty())
+    message = fmt::format("a command is missing: {}", fmt::join(commands, ", "));
+  if (message.empty()) message = error.what();
+  Complain(fmt::format("{}; see '{} --help'", message, PathOf(DeepestCommand(&app))));
+  return kExitUsage;
+}
+
+}  // namespace
+
+ExitCode RunCommandLine(int argc, char** argv) {
+  Everything all;
+  // An empty variable counts as none.
+  if (const char* socket = std::getenv("HEARTH_SOCKET"); socket != nullptr)
+    all.global.socket = socket;
+  CLI::App app("Looks into a running hearthd and fills it.", "hearth");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "hearth " HEARTH_VERSION);
+  app.footer(kExamples);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.get_formatter()->label("REQUIRED", "");
+  app.set_help_flag("-h,--help", "Print this help");
+  AddCommand(&app, "status", "Show hearthd, its stores and its clients", kStatusExamples)
+      ->callback([&all] { all.run = [&all] { return RunStatus(all.global); }; });
+  AddCacheCommands(&app, &all);
+  AddPrewarm(&app, &all);
+  AddGlobalOptionsToAll(&app, &all.global);
+  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return ParseFailed(app, error, words);
+  }
+  return all.run();
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,137 @@
+#include "tools/hearth/session.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/cache/format.h"
+#include "core/cache/reader.h"
+#include "ipc/client/session.h"
+#include "ipc/control_socket.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr const char* kSystemSocket = "/run/hearth/hearthd.sock";
+
+std::string UserSocket() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (::geteuid() == 0 || runtime == nullptr || *runtime != '/') return "";
+  return fmt::format("{}/hearth/hearthd.sock", runtime);
+}
+
+std::string SocketOf(const GlobalOptions& global) {
+  return global.socket.empty() ? DefaultSocket() : global.socket;
+}
+
+// Adds what a person can do about a connection that failed.
+Status Advise(Status status, const GlobalOptions& global) {
+  std::string advice;
+  switch (status.code()) {
+    case Code::kUnavailable:
+      if (!global.socket.empty()) {
+        advice = fmt::format(
+            "start it with 'hearthd --socket {}', or name another socket with "
+            "--socket or HEARTH_SOCKET",
+            global.socket);
+      } else if (const std::string user = UserSocket(); !user.empty() && user != DefaultSocket()) {
+        advice = fmt::format(
+            "nor is there one at '{}'; start it with 'hearthd', or name its "
+            "socket with --socket or HEARTH_SOCKET",
+            user);
+      } else {
+        advice = "start it with 'hearthd', or name its socket with --socket or HEARTH_SOCKET";
+      }
+      break;
+    case Code::kFailedPrecondition:
+      advice = "compare 'hearth --version' with 'hearthd --version', and check --socket";
+      break;
+    // What answers does not speak the protocol.
+    case Code::kInvalidArgument:
+    case Code::kDataLoss:
+      return Error(Code::kFailedPrecondition, "what listens on '{}' is not hearthd: {}",
+                   SocketOf(global), status.message());
+    default: return status;
+  }
+  return {status.code(), fmt::format("{}; {}", status.message(), advice)};
+}
+
+std::chrono::milliseconds ConnectTimeout(const GlobalOptions& global) {
+  return std::max(std::chrono::milliseconds(1),
+                  std::chrono::duration_cast<std::chrono::milliseconds>(global.timeout));
+}
+
+Result<std::unique_ptr<ipc::Client>> Connect(const GlobalOptions& global,
+                                             ipc::ClientOptions options) {
+  options.socket_path = SocketOf(global);
+  options.version = HEARTH_VERSION;
+  options.timeout = global.timeout;
+  options.connect_timeout = ConnectTimeout(global);
+  // Told apart from the same code for a peer that answers nonsense.
+  if (options.socket_path.size() > ipc::kMaxSocketPathBytes)
+    return Error(Code::kInvalidArgument,
+                 "the socket path has {} bytes, at most {} are possible: '{}'; bind hearthd to a "
+                 "shorter one",
+                 options.socket_path.size(), ipc::kMaxSocketPathBytes, options.socket_path);
+  auto client = ipc::Client::Connect(options);
+  if (!client.ok()) return Advise(std::move(client).status(), global);
+  return client;
+}
+
+}  // namespace
+
+std::string DefaultSocket() {
+  const std::string user = UserSocket();
+  return !user.empty() && ::access(user.c_str(), F_OK) == 0 ? user : kSystemSocket;
+}
+
+Result<std::unique_ptr<ipc::Client>> ConnectForStatus(const GlobalOptions& global) {
+  ipc::ClientOptions options;
+  options.name = "hearth status";
+  options.data = false;
+  return Connect(global, std::move(options));
+}
+
+Result<Connection> ConnectTo(const GlobalOptions& global, const Place& place,
+                             const std::string& client_name, std::uint32_t ring_bytes) {
+  ipc::ClientOptions options;
+  options.name = client_name;
+  options.store = place.store;
+  options.request_ring_bytes = ring_bytes;
+  options.response_ring_bytes = ring_bytes;
+  Connection connection;
+  auto client = Connect(global, std::move(options));
+  if (!client.ok()) {
+    const Status& status = client.status();
+    if (status.code() != Code::kNotFound) return status;
+    return Status(status.code(), status.message() + "; 'hearth status' lists the stores");
+  }
+  connection.client = std::move(*client);
+  auto target = connection.client->OpenNamespace(place.namespace_name);
+  if (!target.ok()) {
+    const Status& status = target.status();
+    if (status.code() != Code::kNotFound) return status;
+    return Status(status.code(), status.message() +
+                                     "; 'hearth status' lists the namespaces, and the "
+                                     "configuration of hearthd defines them");
+  }
+  connection.target = std::move(*target);
+  return connection;
+}
+
+Result<std::uint64_t> StoreNowMs(const GlobalOptions& global, const Place& place) {
+  ipc::Hello hello;
+  hello.store_layout = {cache::kStoreLayoutVersion, cache::kStoreFingerprint};
+  hello.client_name = "hearth cache";
+  hello.store = place.store;
+  HEARTH_ASSIGN(const auto session, ipc::ClientSession::Open(SocketOf(global), std::move(hello),
+                                                             ConnectTimeout(global)));
+  HEARTH_ASSIGN(const auto reader, cache::StoreReader::Attach(session->store_fd()));
+  return reader.NowMs();
+}
+
+}  // namespace hearth::cli
