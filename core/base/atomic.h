@@ -89,6 +89,8 @@ inline void CopyShared(void* to, const void* from, std::size_t size) {
 #else
   std::memcpy(to, from, size);
 #endif
+  // The compiler must not read the source again for what it has copied once.
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
 // One hint to the CPU that this thread spins. 10 to 140 cycles, depending on the model.

@@ -45,7 +45,7 @@ struct StoreHeader {
   std::uint64_t data_offset;  // segment i begins at data_offset + (i << segment_shift)
   std::uint64_t max_value_bytes;
   std::uint8_t boot_id[16];               // of the boot the two clock bases were read in
-  std::uint64_t clock_monotonic_base_ns;  // store time 0, see StoreTime in clock.h
+  std::uint64_t clock_monotonic_base_ns;  // store time 0, see StoreView::StoreTimeMs
   std::uint64_t clock_realtime_base_ns;   // the same instant on the wall clock
   std::uint8_t reserved0[40];
   // One cache line that the writer touches at every mutation and readers rarely look at.

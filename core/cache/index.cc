@@ -87,16 +87,30 @@ std::optional<SlotRef> IndexWriter::FindEntry(std::uint64_t hash, std::uint32_t 
   return found;
 }
 
-std::optional<SlotRef> IndexWriter::OldestInChain(std::uint64_t hash) const {
+std::optional<SlotRef> IndexWriter::OldestInChain(
+    std::uint64_t hash, const std::function<bool(std::uint32_t)>& may_drop) const {
   std::optional<SlotRef> oldest;
   VisitChain(hash, [&](const SlotRef& ref) {
-    if (ref.segment() < view_.segment_count() &&
+    if (ref.segment() < view_.segment_count() && may_drop(ref.segment()) &&
         (!oldest ||
          view_.segment(ref.segment()).sequence < view_.segment(oldest->segment()).sequence))
       oldest = ref;
     return false;
   });
   return oldest;
+}
+
+bool IndexWriter::HasRoom(std::uint64_t hash) const {
+  const std::uint32_t page = PageOf(hash);
+  std::uint32_t chain = 0;
+  for (std::uint32_t bucket = HomeBucket(hash); bucket != 0; bucket = Next(page, bucket)) {
+    for (const Atomic<std::uint64_t>& slot : BucketAt(page, bucket).slots)
+      if (slot.LoadRelaxed() == 0) return true;
+    ++chain;
+  }
+  if (chain >= kMaxChainBuckets) return false;
+  const auto used = overflow_.find(page);
+  return used == overflow_.end() || !used->second.all();
 }
 
 bool IndexWriter::Insert(std::uint64_t hash, std::uint64_t word) {

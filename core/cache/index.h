@@ -60,9 +60,13 @@ class IndexWriter {
   // Splits the page of `hash` in two. False when it cannot: the page already has the directory's
   // full depth, or there is no memory for pages. May call take_segment, which may change the index.
   bool Split(std::uint64_t hash);
-  // The slot of the hash's chain whose entry lies in the oldest segment: what is dropped when
-  // a page can neither take another entry nor be split.
-  std::optional<SlotRef> OldestInChain(std::uint64_t hash) const;
+  // Whether Insert would succeed now.
+  bool HasRoom(std::uint64_t hash) const;
+  // The slot of the hash's chain whose entry lies in the oldest segment, among those `may_drop`
+  // (given the segment) allows: what makes way when a page can neither take another entry nor be
+  // split.
+  std::optional<SlotRef> OldestInChain(std::uint64_t hash,
+                                       const std::function<bool(std::uint32_t)>& may_drop) const;
 
  private:
   static constexpr std::uint32_t kOverflowBuckets = kBucketsPerPage - kFirstOverflowBucket;

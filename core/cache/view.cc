@@ -36,8 +36,7 @@ Status CheckGeometry(const StoreHeader& header, std::uint64_t bytes) {
 
 }  // namespace
 
-StoreView::StoreView(std::byte* base) : base_(base) {
-  const StoreHeader& header = this->header();
+StoreView::StoreView(std::byte* base, const StoreHeader& header) : base_(base) {
   directory_ = reinterpret_cast<Atomic<std::uint64_t>*>(base + header.directory_offset);
   namespaces_ = reinterpret_cast<NamespaceRecord*>(base + header.namespace_offset);
   segments_ = reinterpret_cast<SegmentHeader*>(base + header.segment_header_offset);
@@ -56,12 +55,16 @@ Result<StoreView> StoreView::Of(std::byte* base, std::uint64_t bytes) {
   HEARTH_TRY(shm::CheckRegion(prefix, bytes, kStoreExpectation));
   if (bytes < kStoreHeaderBytes)
     return Error(Code::kDataLoss, "the store has {} bytes, fewer than its header", bytes);
-  HEARTH_TRY(
-      CheckGeometry(*reinterpret_cast<const StoreHeader*>(base + kStoreHeaderOffset), bytes));
-  return StoreView(base);
+  // One copy is checked and used: whoever can write to the store cannot change it in between.
+  StoreHeader header;
+  CopyShared(&header, base + kStoreHeaderOffset, sizeof(header));
+  HEARTH_TRY(CheckGeometry(header, bytes));
+  return StoreView(base, header);
 }
 
-StoreView StoreView::OfUnpublished(std::byte* base) { return StoreView(base); }
+StoreView StoreView::OfUnpublished(std::byte* base) {
+  return StoreView(base, *reinterpret_cast<const StoreHeader*>(base + kStoreHeaderOffset));
+}
 
 bool ParseEntry(const StoreView& view, std::uint32_t segment, std::uint32_t offset,
                 EntryView* entry) {

@@ -59,7 +59,7 @@ class StoreView {
   }
 
  private:
-  explicit StoreView(std::byte* base);
+  StoreView(std::byte* base, const StoreHeader& header);
 
   std::byte* base_;
   Atomic<std::uint64_t>* directory_;

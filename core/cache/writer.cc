@@ -178,6 +178,7 @@ Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
   HEARTH_ASSIGN(const Place place, Reserve(entry.namespace_id, PadEntry(bytes)));
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), entry.namespace_id), entry.key);
+  HEARTH_TRY(MakeSlotRoom(hash, entry));
   const std::uint64_t version = Append(entry, place);
   Publish(hash, entry, place);
   return version;
@@ -245,6 +246,28 @@ std::optional<std::uint32_t> StoreWriter::TakeIndexSegment() {
   return log_.Take(SegmentState::kIndex, kSharedNamespace);
 }
 
+Status StoreWriter::MakeSlotRoom(std::uint64_t hash, const NewEntry& entry) {
+  auto may_drop = [this](std::uint32_t segment) {
+    const std::uint32_t owner = view_.segment(segment).namespace_id;
+    return owner < view_.namespace_capacity() &&
+           (view_.namespace_record(owner).flags & kNamespaceNoEvict) == 0;
+  };
+  while (!index_.Find(hash, entry.namespace_id, entry.key) && !index_.HasRoom(hash)) {
+    if (index_.Split(hash)) continue;
+    // Neither room nor a way to make some: the chain's oldest entry makes way.
+    const auto oldest = index_.OldestInChain(hash, may_drop);
+    if (!oldest)
+      return Error(Code::kResourceExhausted,
+                   "the index has no room for another key of this hash, and none of its neighbours "
+                   "may be evicted");
+    index_.Clear(hash, *oldest);
+    MarkDead(oldest->segment(), oldest->offset());
+    StoreHeader& header = view_.header();
+    header.evicted_entries.StoreRelaxed(header.evicted_entries.LoadRelaxed() + 1);
+  }
+  return Status::Ok();
+}
+
 std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
   StoreHeader& header = view_.header();
   SegmentHeader& segment = view_.segment(place.segment);
@@ -310,16 +333,7 @@ void StoreWriter::Publish(std::uint64_t hash, const NewEntry& entry, const Place
     HEARTH_FAILPOINT("writer.after_slot");
     MarkDead(old->segment(), old->offset());
   } else {
-    while (!index_.Insert(hash, word)) {
-      if (index_.Split(hash)) continue;
-      // Neither room nor a way to make some: the chain's oldest entry makes way.
-      const auto oldest = index_.OldestInChain(hash);
-      HEARTH_CHECK(oldest.has_value());
-      index_.Clear(hash, *oldest);
-      MarkDead(oldest->segment(), oldest->offset());
-      StoreHeader& header = view_.header();
-      header.evicted_entries.StoreRelaxed(header.evicted_entries.LoadRelaxed() + 1);
-    }
+    HEARTH_CHECK(index_.Insert(hash, word));  // MakeSlotRoom has seen to it
     HEARTH_FAILPOINT("writer.after_slot");
   }
   segment.indexed_watermark.StoreRelaxed(segment.write_watermark.LoadRelaxed());
@@ -361,6 +375,7 @@ void StoreWriter::Retire(std::uint32_t segment) {
   header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kRetiring, generation));
   HEARTH_FAILPOINT("writer.mid_retire");
   std::uint64_t evicted = 0;
+  std::uint64_t evicted_bytes = 0;
   std::uint32_t offset = 0;
   const std::uint32_t end = header.write_watermark.LoadRelaxed();
   EntryView entry;
@@ -370,10 +385,18 @@ void StoreWriter::Retire(std::uint32_t segment) {
       index_.Clear(hash, *ref);
       AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
       ++evicted;
+      evicted_bytes += entry.bytes;
     }
     offset += static_cast<std::uint32_t>(entry.bytes);
   }
-  if (offset < end) evicted += index_.ClearSegment(segment);  // damaged: cannot be walked further
+  if (offset < end) {
+    // Damaged: it cannot be walked further. What lives behind here is the rest of its bytes.
+    const std::uint64_t cleared = index_.ClearSegment(segment);
+    AddCounters(-static_cast<std::int64_t>(cleared),
+                -static_cast<std::int64_t>(std::uint64_t{end} - header.dead_bytes.LoadRelaxed() -
+                                           evicted_bytes));
+    evicted += cleared;
+  }
   StoreHeader& store = view_.header();
   store.evicted_entries.StoreRelaxed(store.evicted_entries.LoadRelaxed() + evicted);
   log_.Free(segment);

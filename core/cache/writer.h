@@ -96,6 +96,8 @@ class StoreWriter {
   Result<std::uint64_t> Write(const NewEntry& entry);
   Result<Place> Reserve(std::uint16_t namespace_id, std::uint64_t bytes);
   Status OpenSegment(std::uint16_t namespace_id);
+  // Makes sure that the index can take the key, before anything is written.
+  Status MakeSlotRoom(std::uint64_t hash, const NewEntry& entry);
   std::uint64_t Append(const NewEntry& entry, const Place& place);
   void Publish(std::uint64_t hash, const NewEntry& entry, const Place& place);
 

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <fstream>
+#include <limits>
+#include <string>
 #include <utility>
 
 #include <boost/interprocess/mapped_region.hpp>
@@ -24,9 +27,27 @@ class MappableFd {
   int fd_;
 };
 
+// What the machine can still give: a memory file has no size limit of its own, so asking the kernel
+// for too much does not fail but wakes the out-of-memory killer. Unlimited when /proc cannot tell.
+std::uint64_t AvailableBytes() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string name;
+  std::uint64_t kilobytes = 0;
+  std::string unit;
+  while (meminfo >> name >> kilobytes) {
+    std::getline(meminfo, unit);
+    if (name == "MemAvailable:") return kilobytes * 1024;
+  }
+  return std::numeric_limits<std::uint64_t>::max();
+}
+
 }  // namespace
 
 Result<UniqueFd> CreateMemory(const std::string& name, std::uint64_t bytes) {
+  if (const std::uint64_t available = AvailableBytes(); bytes > available)
+    return Error(Code::kResourceExhausted,
+                 "cannot allocate {} bytes of shared memory: the machine has {} left", bytes,
+                 available);
   UniqueFd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid()) return ErrnoStatus(errno, "cannot create a memory file");
   if (::fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0)

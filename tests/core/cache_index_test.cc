@@ -128,6 +128,28 @@ TEST_CASE("collision: when neither chain nor split helps, the chain's oldest ent
   CheckSound(store);
 }
 
+TEST_CASE("collision: entries of a namespace that does not evict never make way") {
+  TestStore store({.segments = 16});
+  const std::uint16_t ns = store.Namespace("kept", {.evict = false});
+  const std::uint64_t hash = KeyHash(store.view(), ns, "like me");
+  const auto keys = CollidingKeys(store.view(), ns, {.like_hash = hash, .directory_bits = 4}, 32);
+  std::size_t stored = 0;
+  for (const std::string& key : keys) {
+    const auto version = store.writer().Set(ns, key, key, {}, {});
+    if (version.ok()) {
+      ++stored;
+      continue;
+    }
+    CHECK(version.status().code() == Code::kResourceExhausted);
+  }
+  CHECK(stored == 28);
+  for (std::size_t i = 0; i < stored; ++i) REQUIRE(store.Get(ns, keys[i]) == keys[i]);
+  // An overwrite needs no slot.
+  CHECK(store.writer().Set(ns, keys[0], "new", {}, {}).ok());
+  CHECK(store.Get(ns, keys[0]) == "new");
+  CheckSound(store);
+}
+
 TEST_CASE("split: many small keys, none is lost, and the directory follows the pages") {
   TestStore store({.segments = 256});
   const std::uint16_t ns = store.Namespace("n");

@@ -118,6 +118,13 @@ TEST_CASE("memory: an allocation the kernel refuses is an error and leaves nothi
   CHECK(child->Wait() == 0);
 }
 
+TEST_CASE("memory: more than the machine has left is refused before it is tried") {
+  const auto fd = CreateMemory("shm_test", std::uint64_t{1} << 60U);
+  REQUIRE(!fd.ok());
+  CHECK(fd.status().code() == Code::kResourceExhausted);
+  CHECK(fd.status().message().find("the machine has") != std::string::npos);
+}
+
 TEST_CASE("memory: without descriptors the error says so") {
   auto child = ChildProcess::Fork([](Channel&) {
     const rlimit none{0, 0};
