@@ -46,6 +46,8 @@ Result<std::unique_ptr<Control>> Control::Create(const Environment& environment,
 Status Control::Init() {
   HEARTH_ASSIGN(accept_source_, EventSource::Io(loop_, listener_->fd(), EPOLLIN,
                                                 [this](std::uint32_t) { OnAccept(); }));
+  HEARTH_ASSIGN(retry_source_,
+                EventSource::Timer(loop_, [this] { accept_source_.SetEvents(EPOLLIN); }));
   HEARTH_ASSIGN(broken_event_, MakeEventFd());
   HEARTH_ASSIGN(broken_source_, EventSource::Io(loop_, broken_event_.get(), EPOLLIN,
                                                 [this](std::uint32_t) { OnBroken(); }));
@@ -61,9 +63,7 @@ void Control::OnAccept() {
       // spin until somebody closes a descriptor.
       Log::Warn("cannot accept a connection: {}", accepted.status().message());
       accept_source_.SetEvents(0);
-      auto retry =
-          EventSource::Once(loop_, kAcceptRetryUs, [this] { accept_source_.SetEvents(EPOLLIN); });
-      if (retry.ok()) retry_source_ = std::move(*retry);
+      retry_source_.Arm(kAcceptRetryUs);
       return;
     }
     if (!accepted->has_value()) return;

@@ -43,17 +43,17 @@ Result<EventSource> EventSource::Io(sd_event* loop, int fd, std::uint32_t events
   return source;
 }
 
-Result<EventSource> EventSource::Once(sd_event* loop, std::uint64_t delay_us,
-                                      std::function<void()> callback) {
+Result<EventSource> EventSource::Timer(sd_event* loop, std::function<void()> callback) {
   EventSource source(std::make_unique<Callbacks>(Callbacks{{}, std::move(callback)}));
   auto run = [](sd_event_source*, std::uint64_t, void* userdata) {
     const auto plain = static_cast<Callbacks*>(userdata)->plain;
     plain();
     return 0;
   };
-  const int rc = ::sd_event_add_time_relative(loop, &source.source_, CLOCK_MONOTONIC, delay_us, 0,
-                                              run, source.callbacks_.get());
-  if (rc < 0) return ErrnoStatus(-rc, "cannot set a timer");
+  int rc = ::sd_event_add_time(loop, &source.source_, CLOCK_MONOTONIC, 0, 0, run,
+                               source.callbacks_.get());
+  if (rc >= 0) rc = ::sd_event_source_set_enabled(source.source_, SD_EVENT_OFF);
+  if (rc < 0) return ErrnoStatus(-rc, "cannot make a timer");
   return source;
 }
 
@@ -72,6 +72,11 @@ Result<EventSource> EventSource::Signal(sd_event* loop, int signal,
 
 void EventSource::SetEvents(std::uint32_t events) {
   if (source_ != nullptr) ::sd_event_source_set_io_events(source_, events);
+}
+
+void EventSource::Arm(std::uint64_t delay_us) {
+  ::sd_event_source_set_time_relative(source_, delay_us);
+  ::sd_event_source_set_enabled(source_, SD_EVENT_ONESHOT);
 }
 
 }  // namespace hearth::daemon

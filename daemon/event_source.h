@@ -18,9 +18,8 @@ class EventSource {
   // Level-triggered; `callback` gets the epoll events.
   static Result<EventSource> Io(sd_event* loop, int fd, std::uint32_t events,
                                 std::function<void(std::uint32_t)> callback);
-  // Once, `delay_us` from now.
-  static Result<EventSource> Once(sd_event* loop, std::uint64_t delay_us,
-                                  std::function<void()> callback);
+  // Fires once after each Arm(). Takes all it needs now, so that Arm() works without descriptors.
+  static Result<EventSource> Timer(sd_event* loop, std::function<void()> callback);
   // The signal must be blocked in all threads.
   static Result<EventSource> Signal(sd_event* loop, int signal, std::function<void()> callback);
 
@@ -31,6 +30,8 @@ class EventSource {
 
   // Changes the events of an Io source.
   void SetEvents(std::uint32_t events);
+  // Fires a Timer source `delay_us` from now.
+  void Arm(std::uint64_t delay_us);
 
  private:
   struct Callbacks;

@@ -39,6 +39,8 @@ void RaiseDescriptorLimit() {
 
 // The socket's directory, made for this user alone where it is missing.
 Status MakeDirectory(const std::string& socket) {
+  // Refused in a moment: nothing is made for it.
+  if (socket.size() > ipc::kMaxSocketPathBytes) return Status::Ok();
   const std::filesystem::path directory = std::filesystem::path(socket).parent_path();
   std::error_code error;
   if (directory.empty() || std::filesystem::is_directory(directory, error)) return Status::Ok();

@@ -67,6 +67,7 @@ class Process:
             prefix += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
         self.log_path = log
         self._log = log.open("ab")
+        self._start = log.stat().st_size
         self.child = subprocess.Popen(prefix + command, stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, stderr=self._log, env=env)
         self._read = b""
@@ -78,8 +79,10 @@ class Process:
     def running(self) -> bool:
         return self.child.poll() is None
 
-    def log(self, since: int = 0) -> str:
-        return self.log_path.read_bytes()[since:].decode(errors="replace")
+    def log(self, since: int | None = None) -> str:
+        """Since this process began, or since a size that log_size() said."""
+        start = self._start if since is None else since
+        return self.log_path.read_bytes()[start:].decode(errors="replace")
 
     def log_size(self) -> int:
         return self.log_path.stat().st_size

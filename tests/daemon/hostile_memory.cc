@@ -65,8 +65,11 @@ void PunchHoles(const Attacker& attacker) {
                     static_cast<off_t>(size)) != 0)
       GiveUp("cannot punch a hole");
     RingEventFd(joined.bell());
-    // Either what is left makes sense, or the session ends; the daemon's own tail was in the hole.
-    if (!AwaitHead(joined, joined.view().control->request_tail.LoadRelaxed())) ++ended;
+    // Zeroes where positions were: the session ends, or the daemon has not looked and goes on.
+    joined.ring->Append(joined.ring->Header(ipc::kOpPing));
+    joined.ring->Publish();
+    RingEventFd(joined.bell());
+    if (!AwaitHead(joined, joined.ring->published())) ++ended;
   }
   Say(fmt::format("{} of {} sessions ended", ended, attacker.runs));
 }
@@ -150,7 +153,8 @@ void Stop(const Attacker& attacker) {
   Random random(attacker.seed);
   for (int i = 0; i < 500; ++i)
     if (!ActOnce(joined, random)) joined = Join(attacker, 4);
-  joined.ring->Send(ipc::kOpCall, kEcho, std::string(3000, 'r'));
+  joined.ring->Append(joined.ring->Header(ipc::kOpCall, kEcho), std::string(3000, 'r'));
+  joined.ring->Publish();
   Say("stopping");
   ::raise(SIGSTOP);
 }

@@ -86,10 +86,11 @@ void TailBackwards(const Attacker& attacker) {
 void ResponseHeadWrong(const Attacker& attacker) {
   Joined joined = Join(attacker);
   joined.view().control->response_head.StoreRelaxed(1);
-  for (int i = 0; i < 300; ++i) {
-    if (!joined.ring->Append(joined.ring->Header(ipc::kOpPing))) break;
+  // It is looked at when the response ring seems to be full.
+  while (!joined.session->end()) {
+    if (!joined.ring->Append(joined.ring->Header(ipc::kOpPing))) joined.session->ReadControl();
+    joined.ring->Publish();
   }
-  joined.ring->Publish();
   AwaitEnd(*joined.session);
 }
 
@@ -110,13 +111,15 @@ void ChangeAfterPublishing(const Attacker& attacker) {
     std::uint64_t sent = 0;
     while (!joined.session->end() && sent < 2000) {
       RequestHeader header = joined.ring->Header(ipc::kOpCall, kEcho);
-      if (joined.ring->Append(header, "0123456789")) ++sent;
+      if (joined.ring->Append(header, "0123456789")) {
+        ++sent;
+      } else {
+        joined.session->ReadControl();
+      }
       joined.ring->Publish();
       // The answers are given back unread: this client does not care.
       joined.view().control->response_head.StoreRelease(
           joined.view().control->response_tail.LoadAcquire());
-      if (sent % 64 == 0) joined.session->ReadControl();
-      if (joined.view().control->request_head.LoadRelaxed() % ipc::kRecordAlign != 0) break;
     }
     stop.StoreRelaxed(1);
     scribbler.join();
@@ -197,7 +200,8 @@ void AnnounceAndAbandon(const Attacker& attacker) {
     for (int i = 0; i < 64; ++i) {
       RequestHeader& header = open[static_cast<std::size_t>(i) % open.size()];
       header.flags = ipc::kRecordMore | ipc::kRecordContinuation;
-      while (!joined.ring->Append(header, part)) AwaitHead(joined, joined.ring->published());
+      while (!joined.ring->Append(header, part))
+        if (!AwaitHead(joined, joined.ring->published())) return AwaitEnd(*joined.session);
       joined.ring->Publish();
     }
     AwaitHead(joined, joined.ring->published());
@@ -222,9 +226,10 @@ void CancelEverything(const Attacker& attacker) {
       header.call_id = call_id + 1000 * static_cast<std::uint32_t>(i);
       payload = std::string(random.Below(900), 'r');
     }
-    while (!joined.ring->Append(header, payload)) AwaitHead(joined, joined.ring->published());
-    joined.ring->Publish();
     joined.ring->Take();
+    const bool appended = joined.ring->Append(header, payload);
+    joined.ring->Publish();
+    if (!appended) AwaitHead(joined, joined.ring->published());
     joined.session->ReadControl();
     if (!joined.session->end()) continue;
     AwaitEnd(*joined.session);
