@@ -161,10 +161,10 @@ class Section {
   Status NothingLeft() const {
     for (const auto& [key, node] : table_) {
       if (std::find(known_.begin(), known_.end(), key.str()) != known_.end()) continue;
-      const auto nearest =
-          std::min_element(known_.begin(), known_.end(), [&](const auto& a, const auto& b) {
-            return EditDistance(a, key.str()) < EditDistance(b, key.str());
-          });
+      const auto nearest = std::min_element(known_.begin(), known_.end(),
+                                            [name = key.str()](const auto& a, const auto& b) {
+                                              return EditDistance(a, name) < EditDistance(b, name);
+                                            });
       return Wrong(node, fmt::format("unknown key '{}'; did you mean '{}'?", key.str(), *nearest));
     }
     return Status::Ok();

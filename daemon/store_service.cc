@@ -276,8 +276,9 @@ void StoreService::Listen(int timeout_ms) {
   epoll_event events[64];
   const int count = ::epoll_wait(epoll_.get(), events, 64, timeout_ms);
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.u64 == kWakeTag) continue;
-    const auto it = sessions_.find(events[i].data.u64);
+    const std::uint64_t id = events[i].data.u64;  // a copy: epoll_event is packed
+    if (id == kWakeTag) continue;
+    const auto it = sessions_.find(id);
     if (it != sessions_.end()) Poll(it->second);
   }
 }

@@ -25,6 +25,9 @@ struct NamespaceOptions {
   bool evict = true;                  // false: a full namespace refuses writes instead
 };
 
+// A century; longer TTLs are a mistake of units, and sums stay far from overflow.
+inline constexpr std::uint64_t kMaxTtlMs = std::uint64_t{100} * 365 * 86400 * 1000;
+
 // A TTL of one entry, in ms from now.
 inline constexpr std::uint64_t kTtlOfNamespace = 0;
 inline constexpr std::uint64_t kTtlNone = ~std::uint64_t{0};
