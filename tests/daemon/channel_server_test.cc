@@ -166,7 +166,9 @@ TEST_CASE("bodies that are cut off anywhere are refused and change nothing") {
       {ipc::kOpTouch, TouchPayload("key", 1)},
       {ipc::kOpGet, KeyPayload("key")},
   };
-  for (const auto& [opcode, payload] : requests) {
+  for (const auto& request : requests) {
+    const ipc::Opcode opcode = request.first;
+    const std::string& payload = request.second;
     for (std::size_t size = 0; size < payload.size(); ++size) {
       CAPTURE(opcode);
       CAPTURE(size);

@@ -183,7 +183,10 @@ class Daemon(Process):
             command += ["--config", str(path)]
         command += arguments if arguments is not None else ["--socket", self.socket]
         self.notify = Notify(folder / "notify.sock")
-        environment = {**os.environ, "NOTIFY_SOCKET": self.notify.path, **(env or {})}
+        # A sanitizer's quarantine would look like a leak.
+        asan = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=16"
+        environment = {**os.environ, "NOTIFY_SOCKET": self.notify.path, "ASAN_OPTIONS": asan,
+                       **(env or {})}
         super().__init__(command, folder / "hearthd.log", uid, environment, nofile)
         try:
             self.notify.wait("READY=1", self)

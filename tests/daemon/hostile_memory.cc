@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
@@ -182,20 +183,28 @@ void KillAtRandom(const Attacker& attacker) {
   }
 }
 
-// A child that inherits the session and outlives the parent's interest in it.
+// Two children that inherit the session and use its one channel at the same time, which no ring can
+// survive in good order.
 void ForkAndShare(const Attacker& attacker) {
   Joined joined = Join(attacker);
-  const pid_t child = ::fork();
-  if (child < 0) GiveUp("cannot fork");
-  // Both use the one channel at the same time, which no protocol can survive in good order.
-  for (int i = 0; i < 500; ++i) {
-    joined.view().control->response_head.StoreRelaxed(
-        joined.view().control->response_tail.LoadRelaxed());
-    if (!joined.ring->Append(joined.ring->Header(ipc::kOpPing))) break;
-    joined.ring->Publish();
+  pid_t children[2];
+  for (pid_t& child : children) {
+    child = ::fork();
+    if (child < 0) GiveUp("cannot fork");
+    if (child > 0) continue;
+    const ipc::ChannelView& view = joined.view();
+    for (std::uint64_t i = 1; i <= 2000; ++i) {
+      view.control->response_head.StoreRelaxed(view.control->response_tail.LoadRelaxed());
+      const ipc::RequestHeader ping = joined.ring->Header(ipc::kOpPing);
+      const std::uint64_t tail = view.control->request_tail.LoadRelaxed();
+      std::memcpy(view.requests.data + tail % view.requests.bytes, &ping, sizeof(ping));
+      view.control->request_tail.StoreRelease(tail + ipc::kRecordAlign);
+      RingEventFd(joined.bell());
+    }
+    std::_Exit(0);
   }
-  if (child == 0) std::_Exit(0);
-  ::waitpid(child, nullptr, 0);
+  for (const pid_t child : children) ::waitpid(child, nullptr, 0);
+  AwaitEnd(*joined.session);
 }
 
 }  // namespace
