@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <type_traits>
 #include <variant>
 
@@ -16,6 +17,8 @@ namespace {
 
 constexpr std::size_t kMaxOutgoing = 64;
 constexpr std::uint64_t kAcceptRetryUs = 100'000;
+// Of one uid, so that whoever may connect cannot take all descriptors without shaking hands.
+constexpr std::ptrdiff_t kMaxSessionlessPerUid = 64;
 
 }  // namespace
 
@@ -61,12 +64,13 @@ void Control::OnAccept() {
     if (!accepted.ok()) {
       // The connection stays in the backlog and the socket readable: without a pause this would
       // spin until somebody closes a descriptor.
-      Log::Warn("cannot accept a connection: {}", accepted.status().message());
+      if (!std::exchange(out_of_descriptors_, true)) Log::Warn("{}", accepted.status().message());
       accept_source_.SetEvents(0);
       retry_source_.Arm(kAcceptRetryUs);
       return;
     }
     if (!accepted->has_value()) return;
+    out_of_descriptors_ = false;
     AddConnection(std::move(**accepted));
   }
 }
@@ -84,6 +88,15 @@ void Control::AddConnection(ipc::ControlSocket socket) {
   const auto groups = PeerGroups(connection.socket.fd());
   connection.peer.gids.insert(connection.peer.gids.end(), groups.begin(), groups.end());
   connection.rights = environment_.policy->RightsOf(connection.peer);
+  const auto idle = std::count_if(connections_.begin(), connections_.end(), [&](const auto& item) {
+    return item.second.peer.uid == connection.peer.uid && !item.second.session;
+  });
+  if (idle > kMaxSessionlessPerUid)
+    return End(
+        id,
+        Error(Code::kResourceExhausted, "uid {} has {} connections without a session already",
+              connection.peer.uid, kMaxSessionlessPerUid),
+        /*tell=*/true);
   auto source = EventSource::Io(loop_, connection.socket.fd(), EPOLLIN,
                                 [this, id](std::uint32_t events) { OnConnection(id, events); });
   if (!source.ok()) return End(id, source.status(), /*tell=*/true);

@@ -120,6 +120,7 @@ class Control {
   std::vector<bool> origins_;  // taken ones; 0 is the daemon's own
   std::uint32_t next_origin_ = 1;
   bool told_shared_uid_ = false;
+  bool out_of_descriptors_ = false;
 
   std::mutex mutex_;
   std::vector<std::pair<std::uint64_t, Status>> broken_;  // guarded by mutex_

@@ -30,8 +30,7 @@
 //
 // Entries expire by the host's monotonic clock, which no clock step moves, whether hearthd runs or
 // not. (A process in a Linux time namespace of its own has another such clock: its deadlines and
-// expiries are off by the difference.) In a namespace that is configured as strict, reads miss while hearthd has not shown for two
-// seconds that it is alive; in others they go on.
+// expiries are off by the difference.)
 //
 // # Memory
 //
@@ -75,8 +74,7 @@
 //
 // Operations in flight fail with ErrNotRunning, and so does everything after them, except for reads:
 // they go on from the mapping, with what was in the cache. A Client does not reconnect; dial a new
-// one, and take its namespaces. When the new hearthd has kept the store, the new client reads the same
-// memory.
+// one, and take its namespaces.
 //
 // # Goroutines, processes, descriptors
 //

@@ -43,7 +43,7 @@ Hello Read(wire::Hello::Reader from) {
   to.session_layout = Read(from.getSessionLayout());
   to.client_name = Printable(from.getClientName()).substr(0, kMaxClientNameBytes);
   to.client_version = Printable(from.getClientVersion()).substr(0, kMaxClientNameBytes);
-  to.store = Bytes(from.getStore());
+  to.store = Printable(from.getStore()).substr(0, kMaxClientNameBytes);
   to.channels = from.getChannels();
   to.request_ring_bytes = from.getRequestRingBytes();
   to.response_ring_bytes = from.getResponseRingBytes();
