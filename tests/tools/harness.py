@@ -64,6 +64,17 @@ stores = ["default"]
 """
 
 
+def suspend(pid: int) -> None:
+    """Stops a process and waits until every thread of it stands still: a signal takes a moment."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def state(task: Path) -> str:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+
+    while any(state(task) != "T" for task in Path(f"/proc/{pid}/task").iterdir()):
+        os.sched_yield()
+
+
 class Daemon:
     """A hearthd of its own on a socket of its own."""
 

@@ -12,7 +12,7 @@ import unittest
 
 from harness import (CONFIG, DENIED, FAILURE, HEARTH_CLI, INCOMPATIBLE, NOBODY, NOT_RUNNING, OK,
                      OVERLOADED, READER_RULE, TIMEOUT, USAGE, WATCHDOG, CliTest, environment, lines,
-                     private_daemon)
+                     private_daemon, suspend)
 
 
 class Reaching(CliTest):
@@ -129,7 +129,7 @@ class Overloaded(CliTest):
 class Timeouts(unittest.TestCase):
     def test_a_daemon_that_hangs_is_given_up_after_the_timeout(self) -> None:
         with private_daemon() as daemon:
-            daemon.process.send_signal(signal.SIGSTOP)
+            suspend(daemon.process.pid)
             for words in (["status"], ["cache", "get", "k"], ["prewarm", "-"]):
                 with self.subTest(words):
                     result = subprocess.run([HEARTH_CLI, *words, "--timeout", "200ms"], input=b"",

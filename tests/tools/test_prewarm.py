@@ -13,7 +13,7 @@ import time
 import unittest
 
 from harness import (FAILURE, INTERRUPTED, NOT_RUNNING, OK, TIMEOUT, USAGE, WATCHDOG, CliTest, Daemon, lines,
-                     private_daemon)
+                     private_daemon, suspend)
 
 
 def records(count: int, prefix: str = "k") -> bytes:
@@ -236,7 +236,7 @@ class Ending(unittest.TestCase):
 
     def test_a_daemon_that_hangs_is_noticed_while_no_input_comes(self) -> None:
         process = self.begin("--timeout", "300ms")
-        self.daemon.process.send_signal(signal.SIGSTOP)
+        suspend(self.daemon.process.pid)
         process.stdin.write(records(10, "late"))
         process.stdin.flush()
         process.wait(WATCHDOG)  # stdin stays open
@@ -254,7 +254,7 @@ class Ending(unittest.TestCase):
 
     def test_a_daemon_that_hangs_ends_it_after_the_timeout(self) -> None:
         process = self.begin("--timeout", "300ms")
-        self.daemon.process.send_signal(signal.SIGSTOP)
+        suspend(self.daemon.process.pid)
         process.stdin.write(records(10, "late"))
         code, summary, err = self.end(process)
         self.assertEqual((code, summary["loaded_to_line"], summary["unconfirmed"]), (TIMEOUT, 1000, 10), err)
