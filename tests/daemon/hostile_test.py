@@ -64,7 +64,8 @@ KILLS = 2000 if full() else 200
 BROKEN = r"session \d+ ended: .*DATA_LOSS: .*"
 ATTACKS = [
     Attack("garbage", [r"\d+ of \d+ sessions ended"], [BROKEN], runs=3 * RUNS),
-    Attack("tail-out-of-bounds", ["ended: DATA_LOSS: broken ring"] * 5, [BROKEN] * 5),
+    Attack("tail-out-of-bounds", ["ended: DATA_LOSS: broken ring: head 0, tail"] * 5,
+           [BROKEN + "head 0, tail"] * 5),
     Attack("tail-backwards", ["served", "ended: DATA_LOSS: broken ring: tail fell"], [BROKEN]),
     Attack("response-head-wrong", ["ended: DATA_LOSS: broken ring: head"], [BROKEN + "head"]),
     Attack("change-after-publishing", runs=RUNS),

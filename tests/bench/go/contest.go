@@ -31,7 +31,10 @@ type Side struct {
 // time, after one round that does not count.
 type Contest struct {
 	Sides []*Side
+	env   *Env
 }
+
+func newContest(env *Env) *Contest { return &Contest{env: env} }
 
 // Add appends a side.
 func (c *Contest) Add(name string, measure Measure) {
@@ -46,8 +49,7 @@ func (c *Contest) Run(rounds int) error {
 	for round := -1; round < rounds; round++ {
 		for i := range c.Sides {
 			side := c.Sides[(i+round+1)%len(c.Sides)]
-			runtime.GC() // nobody pays for what another left behind
-			outcome, err := side.Measure(round < 0)
+			outcome, err := c.measure(side, round < 0)
 			if err != nil {
 				return fmt.Errorf("%s, round %d: %w", side.Name, round, err)
 			}
@@ -57,6 +59,23 @@ func (c *Contest) Run(rounds int) error {
 		}
 	}
 	return nil
+}
+
+// measure measures one side once, and again while other processes were in the way and patience lasts.
+func (c *Contest) measure(side *Side, warm bool) (Outcome, error) {
+	for {
+		runtime.GC() // nobody pays for what another left behind
+		watch, start := watchOthers(c.env), time.Now()
+		outcome, err := side.Measure(warm)
+		if err != nil || warm {
+			return outcome, err
+		}
+		quiet := watch.quiet()
+		if quiet || !c.env.waitForQuiet(time.Since(start)) {
+			c.env.count(quiet)
+			return outcome, nil
+		}
+	}
 }
 
 func (s *Side) add(outcome Outcome) {

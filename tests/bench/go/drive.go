@@ -16,10 +16,10 @@ import (
 
 // Report is the JSON of a run.
 type Report struct {
-	Machine Machine        `json:"machine"`
-	Plan    Plan           `json:"plan"`
-	Seconds float64        `json:"seconds"`
-	Rows    []*Row         `json:"rows"`
+	Machine Machine `json:"machine"`
+	Plan    Plan    `json:"plan"`
+	Seconds float64 `json:"seconds"`
+	Found
 	Targets []TargetResult `json:"targets"`
 	// Failed says which suites gave no results, and why.
 	Failed map[string]string `json:"failed,omitempty"`
@@ -45,17 +45,19 @@ func drive(o *options) error {
 		if suite.StoreMiB != 0 {
 			env.Plan.StoreMiB = suite.StoreMiB
 		}
-		rows, err := runSuite(ctx, suite, env)
-		for _, row := range rows {
+		found, err := runSuite(ctx, suite, env)
+		for _, row := range found.Rows {
 			row.Suite = suite.Name
 		}
 		if err != nil {
 			report.Failed[suite.Name] = err.Error()
 			progress("%s failed: %v", suite.Name, err)
 		}
-		report.Rows = append(report.Rows, rows...)
+		report.Rows = append(report.Rows, found.Rows...)
+		report.Measured += found.Measured
+		report.Disturbed += found.Disturbed
 		fmt.Printf("\n%s: %s (%.0f s)\n", suite.Name, suite.About, time.Since(suiteStart).Seconds())
-		printTable(os.Stdout, rows)
+		printTable(os.Stdout, found.Rows)
 	}
 	report.Seconds = time.Since(start).Seconds()
 	report.Machine.sinceStart(startCPU)
@@ -117,7 +119,7 @@ func countRows(report *Report) error {
 }
 
 // runSuite starts the suite's servers, then its worker, and ends all of them.
-func runSuite(ctx context.Context, suite Suite, env *Env) ([]*Row, error) {
+func runSuite(ctx context.Context, suite Suite, env *Env) (Found, error) {
 	progress("%s: %s", suite.Name, suite.About)
 	env.Address, env.Pid, env.Missing = map[string]string{}, map[string]int{}, map[string]string{}
 	for _, name := range suite.Needs {
@@ -125,7 +127,7 @@ func runSuite(ctx context.Context, suite Suite, env *Env) ([]*Row, error) {
 		if err != nil {
 			env.Missing[name] = err.Error()
 			if name == hearthd {
-				return nil, fmt.Errorf("hearthd: %w", err)
+				return Found{}, fmt.Errorf("hearthd: %w", err)
 			}
 			continue
 		}
@@ -135,20 +137,20 @@ func runSuite(ctx context.Context, suite Suite, env *Env) ([]*Row, error) {
 	return runWorker(ctx, suite, env)
 }
 
-func runWorker(ctx context.Context, suite Suite, env *Env) ([]*Row, error) {
-	ctx, cancel := context.WithTimeout(ctx, suite.Limit)
+func runWorker(ctx context.Context, suite Suite, env *Env) (found Found, err error) {
+	ctx, cancel := context.WithTimeout(ctx, suite.Limit+env.Plan.Patience)
 	defer cancel()
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	input, err := json.Marshal(env)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	results, resultsOfWorker, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	defer results.Close()
 	command := exec.CommandContext(ctx, self, "worker", suite.Name)
@@ -158,19 +160,18 @@ func runWorker(ctx context.Context, suite Suite, env *Env) ([]*Row, error) {
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
 		resultsOfWorker.Close()
-		return nil, err
+		return found, err
 	}
 	resultsOfWorker.Close()
 	text, readError := io.ReadAll(results)
 	if err := command.Wait(); err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
-			err = fmt.Errorf("did not end within %v", suite.Limit)
+			err = fmt.Errorf("did not end within %v", suite.Limit+env.Plan.Patience)
 		}
-		return nil, err
+		return found, err
 	}
 	if readError != nil {
-		return nil, readError
+		return found, readError
 	}
-	var rows []*Row
-	return rows, json.Unmarshal(text, &rows)
+	return found, json.Unmarshal(text, &found)
 }

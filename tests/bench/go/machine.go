@@ -96,8 +96,9 @@ func firstLine(command ...string) string {
 // cpuTimes is what /proc/stat says of the whole machine.
 type cpuTimes struct{ all, busy, stolen time.Duration }
 
+const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
+
 func readCPUTimes() cpuTimes {
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
 	var t cpuTimes
 	file, err := os.Open("/proc/stat")
 	if err != nil {

@@ -62,6 +62,7 @@ func parseOptions(arguments []string) (*options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	mode := flags.String("mode", "default", "default, quick, smoke or full")
 	only := flags.String("only", "", "suites whose name matches")
+	patience := flags.Duration("patience", 0, "how long each suite may wait for other processes to leave it alone")
 	o := &options{}
 	flags.StringVar(&o.root, "root", ".", "the source tree")
 	flags.StringVar(&o.build, "build", "build", "the build directory of meson")
@@ -74,6 +75,7 @@ func parseOptions(arguments []string) (*options, error) {
 	if o.plan, known = planFor(*mode); !known {
 		return nil, fmt.Errorf("there is no mode '%s'", *mode)
 	}
+	o.plan.Patience = *patience
 	o.smoke = *mode == "smoke"
 	var err error
 	o.only, err = regexp.Compile(*only)
@@ -92,7 +94,7 @@ func work(arguments []string) error {
 			if err != nil {
 				return err
 			}
-			return json.NewEncoder(os.NewFile(3, "results")).Encode(rows)
+			return json.NewEncoder(os.NewFile(3, "results")).Encode(Found{rows, env.measured, env.disturbed})
 		}
 	}
 	return errors.New("a worker needs the name of a suite")

@@ -87,8 +87,8 @@ func renderMachine(out *strings.Builder, report *Report) {
 	if m.Virtual {
 		machine = "virtual machine"
 	}
-	fmt.Fprintf(out, "%s UTC, revision `%s`, mode %s, %d rounds, %.0f s. Other processes used %.1f %% of the machine's CPU time during the run, its host took %.1f %%.\n\n",
-		m.Date, m.Revision, report.Plan.Mode, report.Plan.Rounds, report.Seconds, m.OthersPercent, m.StolenPercent)
+	fmt.Fprintf(out, "%s UTC, revision `%s`, mode %s, %d rounds, %.0f s. Other processes used more than 5 %% of the machine during %d of %d measurements; its host took %.1f %% of the CPU time.\n\n",
+		m.Date, m.Revision, report.Plan.Mode, report.Plan.Rounds, report.Seconds, report.Disturbed, report.Measured, m.StolenPercent)
 	fmt.Fprintf(out, "%s, %s with %d CPUs and %.0f GiB, Linux %s, clock %s (%.0f ns a reading), idle driver %s, %s with GOMAXPROCS=%d, %s",
 		m.CPU, machine, m.CPUs, m.MemoryGiB, m.Kernel, m.Clocksource, m.ClockNs, orNone(m.IdleDriver), m.Go, m.GOMAXPROCS, m.Compiler)
 	for _, peer := range []string{m.Redis, m.Memcached} {

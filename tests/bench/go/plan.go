@@ -17,20 +17,25 @@ type Plan struct {
 	Idle      time.Duration `json:"idle"`
 	Lines     int           `json:"lines"` // of the prewarm file
 	StoreMiB  int           `json:"storeMiB"`
+	// Patience is how long each suite may wait, in all, for other processes to leave it alone.
+	Patience time.Duration `json:"patience"`
 }
 
-func planFor(mode string) (Plan, bool) {
+func planFor(mode string) (plan Plan, known bool) {
 	switch mode {
 	case "default":
-		return Plan{mode, 5, 300 * time.Millisecond, 4 * time.Second, 5, 1_000_000, 200_000, 200, 10 * time.Second, 1_000_000, 512}, true
+		plan = Plan{Rounds: 5, Slice: 300 * time.Millisecond, Paced: 4 * time.Second, PacedRuns: 5, Keys: 1_000_000, Trips: 200_000, Sessions: 200, Idle: 10 * time.Second, Lines: 1_000_000, StoreMiB: 512}
 	case "full":
-		return Plan{mode, 9, 500 * time.Millisecond, 8 * time.Second, 7, 1_000_000, 500_000, 1000, 10 * time.Second, 2_000_000, 512}, true
+		plan = Plan{Rounds: 9, Slice: 500 * time.Millisecond, Paced: 8 * time.Second, PacedRuns: 7, Keys: 1_000_000, Trips: 500_000, Sessions: 1000, Idle: 10 * time.Second, Lines: 2_000_000, StoreMiB: 512}
 	case "quick":
-		return Plan{mode, 3, 120 * time.Millisecond, time.Second, 3, 1_000_000, 50_000, 200, 3 * time.Second, 300_000, 512}, true
+		plan = Plan{Rounds: 3, Slice: 120 * time.Millisecond, Paced: time.Second, PacedRuns: 3, Keys: 1_000_000, Trips: 50_000, Sessions: 200, Idle: 3 * time.Second, Lines: 300_000, StoreMiB: 512}
 	case "smoke":
-		return Plan{mode, 1, 10 * time.Millisecond, 50 * time.Millisecond, 1, 10_000, 2_000, 10, 200 * time.Millisecond, 2_000, 64}, true
+		plan = Plan{Rounds: 1, Slice: 10 * time.Millisecond, Paced: 50 * time.Millisecond, PacedRuns: 1, Keys: 10_000, Trips: 2_000, Sessions: 10, Idle: 200 * time.Millisecond, Lines: 2_000, StoreMiB: 64}
+	default:
+		return Plan{}, false
 	}
-	return Plan{}, false
+	plan.Mode = mode
+	return plan, true
 }
 
 // Env is what a suite gets to know: the plan, and where the servers are that the driver started.
@@ -43,6 +48,8 @@ type Env struct {
 	Missing map[string]string `json:"missing"`
 	Dir     string            `json:"dir"`   // private, removed at the end
 	Build   string            `json:"build"` // of meson
+
+	measured, disturbed int
 }
 
 // Suite is measured by a process of its own, with fresh servers.

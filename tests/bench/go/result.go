@@ -46,6 +46,15 @@ type Judgement struct {
 	Reached bool   `json:"reached"`
 }
 
+// Found is what a worker answers.
+type Found struct {
+	Rows []*Row `json:"rows"`
+	// Measured counts the measurements in the rows, Disturbed those of them during which other
+	// processes used more than a twentieth of the machine.
+	Measured  int `json:"measured"`
+	Disturbed int `json:"disturbed"`
+}
+
 // Judge adds a judgement and returns the row.
 func (r *Row) Judge(target, demand string, reached bool) *Row {
 	r.Targets = append(r.Targets, Judgement{target, demand, reached})

@@ -17,7 +17,7 @@ func runEcho(env *Env) ([]*Row, error) {
 		return nil, err
 	}
 	defer closePeers(peers)
-	var contest Contest
+	contest := newContest(env)
 	for _, peer := range peers {
 		contest.Add(peer.name, func(warm bool) (Outcome, error) { return closedLoop(peer, env.Plan.Slice) })
 	}
@@ -141,7 +141,7 @@ func pacedAt(env *Env, rate int) ([]*Row, error) {
 		return nil, err
 	}
 	defer closePeers(peers)
-	var contest Contest
+	contest := newContest(env)
 	for _, peer := range append(peers, echoPeer{name: pacing}) {
 		contest.Add(peer.name, func(warm bool) (Outcome, error) {
 			if warm {

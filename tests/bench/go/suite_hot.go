@@ -50,7 +50,7 @@ func hotAgainstCaches(env *Env, client *hearth.Client, namespace *hearth.Namespa
 		return nil, err
 	}
 	peers = append([]cachePeer{mapPeer(hotKey, value), syncMapPeer(hotKey, value)}, peers...)
-	var contest Contest
+	contest := newContest(env)
 	own := hearthLoop(namespace, hotKey, valueSize)
 	contest.Add("Hearth", timed(env.Plan.Slice, own))
 	for _, peer := range peers {
@@ -137,7 +137,7 @@ func hotSizes(env *Env, client *hearth.Client, namespace *hearth.Namespace) ([]*
 		if err := fill(client, namespace, []string{key}, value); err != nil {
 			return nil, err
 		}
-		var contest Contest
+		contest := newContest(env)
 		contest.Add("Hearth", timed(env.Plan.Slice, hearthLoop(namespace, key, size)))
 		contest.Add("map + copy", timed(env.Plan.Slice, mapPeer(key, value).copied))
 		if err := contest.Run(env.Plan.Rounds); err != nil {
@@ -156,7 +156,7 @@ func hotParallel(env *Env, client *hearth.Client, namespace *hearth.Namespace) (
 		loops := []Loop{make(), make()}
 		return timed(env.Plan.Slice, func(n int) error { return inParallel(loops, n) })
 	}
-	var contest Contest
+	contest := newContest(env)
 	contest.Add("Hearth", two(func() Loop { return hearthLoop(namespace, hotKey, valueSize) }))
 	contest.Add("Hearth, 1 goroutine", timed(env.Plan.Slice, hearthLoop(namespace, hotKey, valueSize)))
 	peers, err := cachePeers(hotKey, value)

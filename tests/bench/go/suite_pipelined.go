@@ -99,7 +99,7 @@ func echoTogether(env *Env, name string, shared bool) (Measure, func(), error) {
 
 func pipelinedCalls(env *Env) ([]*Row, error) {
 	const figure = "calls from 64 goroutines, echo 64 B"
-	var contest Contest
+	contest := newContest(env)
 	var rows []*Row
 	for _, side := range []struct {
 		name, shown string
@@ -145,7 +145,7 @@ func pipelinedSets(env *Env) ([]*Row, error) {
 	}
 	defer client.Close()
 	ctx, value := context.Background(), bytes.Repeat([]byte{7}, valueSize)
-	var contest Contest
+	contest := newContest(env)
 	contest.Add("Hearth", together(env.Plan.Slice, func(i int) func() error {
 		keys, next := setKeys(i), 0
 		return func() error {

@@ -134,7 +134,7 @@ func randomAgainstMap(env *Env, namespace *hearth.Namespace, space *keySpace, va
 		return randomLoop(namespace, &keySpace{reads: space.reads, next: from})
 	}
 	half := len(space.reads) / 2
-	var contest Contest
+	contest := newContest(env)
 	contest.Add("Hearth", timed(env.Plan.Slice, ownLoop(0)))
 	contest.Add("map + copy", timed(env.Plan.Slice, mapLoop()))
 	twoOwn, twoMaps := []Loop{ownLoop(0), ownLoop(half)}, []Loop{mapLoop(), mapLoop()}
@@ -167,7 +167,7 @@ func randomMulti(env *Env, namespace *hearth.Namespace, space *keySpace) ([]*Row
 		}
 		return nil
 	}
-	var contest Contest
+	contest := newContest(env)
 	// Calibrated in keys, so that both sides report the time of one.
 	contest.Add("Hearth, GetMulti", timed(env.Plan.Slice, func(n int) error { return multi(max(n, multiSize)) }))
 	contest.Add("Hearth, GetAppend", timed(env.Plan.Slice, randomLoop(namespace, &keySpace{reads: space.reads})))
@@ -182,7 +182,7 @@ func randomMulti(env *Env, namespace *hearth.Namespace, space *keySpace) ([]*Row
 // randomAgainstServers compares with servers over Unix sockets that hold the same keys.
 func randomAgainstServers(env *Env, namespace *hearth.Namespace, space *keySpace, value []byte) ([]*Row, error) {
 	figure := fmt.Sprintf("GetAppend, random among %s x 64 B", count(len(space.keys)))
-	var contest Contest
+	contest := newContest(env)
 	var rows []*Row
 	contest.Add("Hearth", timed(env.Plan.Slice, randomLoop(namespace, &keySpace{reads: space.reads})))
 	for name, protocol := range map[string]textProtocol{redis: redisProtocol, memcached: memcachedProtocol} {

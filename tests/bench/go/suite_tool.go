@@ -48,7 +48,7 @@ func runPrewarm(env *Env) ([]*Row, error) {
 		return nil, err
 	}
 	defer os.Remove(path)
-	var contest Contest
+	contest := newContest(env)
 	contest.Add("Hearth", func(warm bool) (Outcome, error) {
 		var summary struct {
 			Loaded int `json:"loaded"`

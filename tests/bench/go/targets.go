@@ -91,8 +91,7 @@ func (r *Row) found() string {
 }
 
 func printTargets(out io.Writer, report *Report) {
-	fmt.Fprintf(out, "\ntargets (%.0f s; other processes used %.0f %% of the machine, its host took %.0f %%)\n",
-		report.Seconds, report.Machine.OthersPercent, report.Machine.StolenPercent)
+	fmt.Fprintf(out, "\ntargets (%.0f s; others disturbed %d of %d measurements)\n", report.Seconds, report.Disturbed, report.Measured)
 	for _, t := range report.Targets {
 		fmt.Fprintf(out, "  %-12s  %s\n", strings.SplitN(t.Reached, ":", 2)[0], strings.ReplaceAll(t.Figure, "`", ""))
 		for _, missed := range t.Missed {
