@@ -183,9 +183,11 @@ Result<Received> ControlSocket::Receive(Packet* packet, std::size_t max_descript
   message.msg_control = ancillary.bytes;
   message.msg_controllen = sizeof(ancillary.bytes);
   ssize_t got = 0;
+  // A peer that closes with unread packets resets the connection. That is reported once, and before
+  // the packets it has sent, such as the reason for closing.
   do {
     got = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
+  } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Received::kNothingYet;
     if (PeerGone(errno)) return Received::kClosed;

@@ -99,5 +99,22 @@ TEST_CASE("records that change while they are read do no more than end the sessi
   }
 }
 
+TEST_CASE("a request that changes while it is executed is answered as it was taken") {
+  RingClient* client = nullptr;
+  std::uint64_t at = 0;
+  ChannelRig rig({.during_call = [&] {
+    // The handler runs in the middle: header and payload are still the client's to change.
+    std::memset(client->view().requests.data + at, 0xff, 128);
+  }});
+  client = &rig.client();
+  for (int i = 0; i < 20; ++i) {
+    RequestHeader header = client->Header(ipc::kOpCall, 4);
+    header.response_space = 1024;
+    at = client->published();
+    // Ask() checks call id, sequence and operation of the answer.
+    CHECK(rig.Ask(header, "0123456789").payload == "0123456789");
+  }
+}
+
 }  // namespace
 }  // namespace hearth::testing

@@ -297,11 +297,11 @@ TEST_CASE("a namespace that the session may not write refuses every change and n
 }
 
 TEST_CASE("a method that the session may not call, and one that does not exist, are refused") {
-  ChannelRig rig({.session = {.may_call = {false, false, false, false}}});
+  ChannelRig rig({.session = {.may_call = std::vector<bool>(5, false)}});
   const Answer denied = rig.Ask(ipc::kOpCall, kEcho, "x");
   CheckRefused(denied, Code::kPermissionDenied);
   CHECK(denied.payload == "uid 1234 may not call 'hearth.echo'");
-  for (const std::uint32_t id : {0U, 4U, 0xffffffffU})
+  for (const std::uint32_t id : {0U, 5U, 0xffffffffU})
     CheckRefused(rig.Ask(ipc::kOpCall, id, "x"), Code::kNotFound);
 }
 

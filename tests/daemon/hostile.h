@@ -36,6 +36,8 @@ std::map<std::string, Attack> GoodClients();
 
 // Prints one line at once: the driver reads along.
 void Say(std::string_view line);
+// Waits until the driver closes the standard input: what is held until then stays held.
+void AwaitEndOfInput();
 // Ends the process with a message: the attack itself could not be carried out.
 [[noreturn]] void GiveUp(std::string_view why);
 

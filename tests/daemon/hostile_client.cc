@@ -23,6 +23,12 @@ void Say(std::string_view line) {
   std::fflush(stdout);
 }
 
+void AwaitEndOfInput() {
+  char byte = 0;
+  while (::read(STDIN_FILENO, &byte, 1) > 0) {
+  }
+}
+
 void GiveUp(std::string_view why) {
   Say(fmt::format("cannot attack: {}", why));
   std::_Exit(3);

@@ -167,6 +167,19 @@ void HalfClosed(const Attacker& attacker) {
   }
 }
 
+// The daemon reads the first of many packets and ends the connection: the others, unread, reset it,
+// and still its last word must arrive.
+void ManyPacketsBeforeHello(const Attacker& attacker) {
+  for (int run = 0; run < attacker.runs; ++run) {
+    ipc::ControlSocket socket = Connect(attacker);
+    const std::string request = Packet(ipc::OpenNamespace{"default"});
+    for (int i = 0; i < 50 && SendRaw(socket.fd(), request); ++i) {
+    }
+    const std::string told = Told(socket);
+    if (!told.starts_with("ended: INVALID_ARGUMENT: the first message")) GiveUp("told: " + told);
+  }
+}
+
 // Thousands of connections that never say hello, all at once.
 void SilentConnections(const Attacker& attacker) {
   std::vector<ipc::ControlSocket> sockets;
@@ -183,6 +196,7 @@ void SilentConnections(const Attacker& attacker) {
     }
   }
   Say(refused > 0 ? "some were refused" : "all were let in");
+  AwaitEndOfInput();
 }
 
 void WrongVersions(const Attacker& attacker) {
@@ -236,6 +250,7 @@ std::map<std::string, Attack> ControlAttacks() {
           {"packet-with-descriptors", PacketWithDescriptors},
           {"flood-without-reading", FloodWithoutReading},
           {"half-closed", HalfClosed},
+          {"many-packets-before-hello", ManyPacketsBeforeHello},
           {"silent-connections", SilentConnections},
           {"wrong-versions", WrongVersions},
           {"take-all-sessions", TakeAllSessions}};

@@ -49,7 +49,7 @@ SessionPeer::SessionPeer(const daemon::Session& session)
   }
 }
 
-module::MethodRegistry TestMethods() {
+module::MethodRegistry TestMethods(std::function<void()> during_call) {
   module::MethodRegistry methods;
   HEARTH_CHECK(daemon::RegisterBuiltinMethods(&methods).ok());
   Must(
@@ -63,12 +63,19 @@ module::MethodRegistry TestMethods() {
                                 call.trace_id.back(), call.span_id.front(), call.trace_flags);
         return Status::Ok();
       }));
+  Must(methods.Register("test.hook", [hook = std::move(during_call)](const module::CallContext&,
+                                                                     std::string_view request,
+                                                                     std::string* response) {
+    hook();
+    response->assign(request);
+    return Status::Ok();
+  }));
   return methods;
 }
 
 ChannelRig::ChannelRig(const RigOptions& options)
     : store_(options.store),
-      methods_(TestMethods()),
+      methods_(TestMethods(options.during_call)),
       session_(MakeSession(options.session)),
       budget_(options.budget_bytes),
       peer_(*session_) {

@@ -4,6 +4,7 @@
 #define HEARTH_TESTS_DAEMON_SESSION_RIG_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,8 +24,8 @@ struct SessionOptions {
   std::uint64_t id = 1;
   std::uint32_t channels = 1;
   std::uint32_t ring_bytes = ipc::kMinRingBytes;
-  std::vector<bool> may_write = {false, true};             // by namespace id
-  std::vector<bool> may_call = {false, true, true, true};  // by method id
+  std::vector<bool> may_write = {false, true, false};            // by namespace id
+  std::vector<bool> may_call = {false, true, true, true, true};  // by method id
 };
 std::shared_ptr<daemon::Session> MakeSession(const SessionOptions& options);
 
@@ -41,9 +42,10 @@ class SessionPeer {
   std::vector<std::unique_ptr<RingClient>> channels_;
 };
 
-module::MethodRegistry TestMethods();
+module::MethodRegistry TestMethods(std::function<void()> during_call = [] {});
 
 struct RigOptions {
+  std::function<void()> during_call = [] {};  // what method 4 does before it answers its request
   SessionOptions session{};
   std::uint64_t max_message_bytes = 64 * kKiB;
   std::uint64_t budget_bytes = 256 * kKiB;
@@ -51,7 +53,8 @@ struct RigOptions {
 };
 
 // Namespace 1 is "writable", 2 is "forbidden" to this session; both exist. Method 1 is hearth.echo,
-// 2 "test.fail" fails with kInternal, 3 "test.context" answers what it knows about the call.
+// 2 "test.fail" fails with kInternal, 3 "test.context" answers what it knows about the call,
+// 4 "test.hook" answers its request after `during_call`.
 class ChannelRig {
  public:
   explicit ChannelRig(const RigOptions& options = {});

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"time"
@@ -130,33 +131,62 @@ func (c *Contest) Row(figure, unit, key, hearth, peer string) *Row {
 // Loop is n operations.
 type Loop func(n int) error
 
-// timed returns a measurement of a loop of n operations that last about that long: the nanoseconds
-// for each, as "ns". The warm round calibrates the loop.
+// chunk is how long a loop runs between two looks at the clock: long enough to forget the looks, short
+// enough that most chunks of a busy machine run undisturbed.
+const chunk = time.Millisecond
+
+// timed returns a measurement of a loop that lasts about that long: the nanoseconds for each operation
+// in the median chunk, as "ns". The warm round calibrates the chunks.
 func timed(slice time.Duration, loop Loop) Measure {
 	n := 0
 	return func(warm bool) (Outcome, error) {
 		if warm {
-			return Outcome{}, calibrate(slice, loop, &n)
+			return Outcome{}, calibrate(min(chunk, slice), loop, &n)
 		}
+		var chunks []float64
 		start := time.Now()
-		err := loop(n)
-		return value("ns", float64(time.Since(start))/float64(n)), err
+		for last := time.Duration(0); last < slice; {
+			if err := loop(n); err != nil {
+				return Outcome{}, err
+			}
+			now := time.Since(start)
+			chunks = append(chunks, float64(now-last)/float64(n))
+			last = now
+		}
+		return value("ns", median(chunks)), nil
 	}
 }
 
-func calibrate(slice time.Duration, loop Loop, n *int) error {
-	const most = 1 << 30
-	for try := 1; try < most; try *= 4 {
-		start := time.Now()
-		if err := loop(try); err != nil {
-			return err
+// calibrate finds how many operations take that long. It looks several times and takes the quickest,
+// since whatever disturbs a loop only adds to it.
+func calibrate(duration time.Duration, loop Loop, n *int) error {
+	const looks, most = 5, 1 << 24
+	for *n = 1; *n < most; *n *= 2 {
+		best := time.Duration(math.MaxInt64)
+		for look := 0; look < looks && best >= duration/2; look++ {
+			start := time.Now()
+			if err := loop(*n); err != nil {
+				return err
+			}
+			best = min(best, max(time.Since(start), 1))
 		}
-		if took := time.Since(start); took >= slice/16 || try >= most/4 {
-			*n = max(1, int(float64(try)*float64(slice)/float64(max(took, 1))))
+		if best >= duration/2 {
+			*n = max(1, int(float64(*n)*float64(duration)/float64(best)))
 			return nil
 		}
 	}
 	return nil
+}
+
+// forEach divides what a measurement found by the number of things that one operation deals with.
+func forEach(things int, measure Measure) Measure {
+	return func(warm bool) (Outcome, error) {
+		outcome, err := measure(warm)
+		for name := range outcome.Values {
+			outcome.Values[name] /= float64(things)
+		}
+		return outcome, err
+	}
 }
 
 // allocations counts heap allocations for each of n operations.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	hearth "github.com/hearthd/hearth/go-binding"
 )
@@ -121,7 +122,9 @@ func pingpong(env *Env) Measure {
 			return Outcome{}, nil
 		}
 		program := filepath.Join(env.Build, "tests/bench/pingpong")
-		output, err := exec.Command(program, strconv.Itoa(env.Plan.Trips)).Output()
+		command := exec.Command(program, strconv.Itoa(env.Plan.Trips))
+		command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		output, err := command.Output()
 		if err != nil {
 			return Outcome{}, fmt.Errorf("pingpong: %w", err)
 		}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"runtime"
 )
 
 type options struct {
@@ -27,8 +26,6 @@ type options struct {
 }
 
 func main() {
-	// Processes are started with a parent-death signal, which follows the thread that started them.
-	runtime.LockOSThread()
 	if err := dispatch(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

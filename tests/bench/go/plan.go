@@ -57,8 +57,6 @@ type Suite struct {
 	Name  string
 	About string
 	Needs []string // servers
-	// StoreMiB is the size of hearthd's store; 0 for the plan's.
-	StoreMiB int
 	// Limit ends a suite that hangs.
 	Limit time.Duration
 	Run   func(env *Env) ([]*Row, error)
@@ -73,7 +71,7 @@ func suites() []Suite {
 		{Name: "paced", About: "calls at a fixed rate on an idle machine", Needs: echoServers, Limit: 15 * time.Minute, Run: runPaced},
 		{Name: "pipelined", About: "64 goroutines at once", Needs: []string{hearthd, socketEcho, grpcEcho, redis}, Limit: 2 * time.Minute, Run: runPipelined},
 		{Name: "prewarm", About: "bulk loading with the command line tool", Needs: []string{hearthd}, Limit: 2 * time.Minute, Run: runPrewarm},
-		{Name: "bytes", About: "memory of small entries", Needs: []string{hearthd}, StoreMiB: 64, Limit: time.Minute, Run: runBytes},
+		{Name: "bytes", About: "memory of small entries", Needs: []string{hearthd}, Limit: time.Minute, Run: runBytes},
 		{Name: "idle", About: "sessions that do nothing", Needs: []string{hearthd}, Limit: 2 * time.Minute, Run: runIdle},
 	}
 }

@@ -153,7 +153,7 @@ func pipelinedSets(env *Env) ([]*Row, error) {
 			return namespace.Set(ctx, keys[next%len(keys)], value)
 		}
 	}))
-	contest.Add(bulk, timed(env.Plan.Slice, bulkLoop(ctx, client, namespace, value)))
+	contest.Add(bulk, queueing(ctx, env.Plan.Slice, client, namespace, value))
 	var rows []*Row
 	if why := env.Missing[redis]; why == "" {
 		measure, closeAll, err := redisSets(env, value)
@@ -173,22 +173,25 @@ func pipelinedSets(env *Env) ([]*Row, error) {
 	if peer := contest.Row(figure, "1/s", "rate", "Hearth", redis+", 64 connections"); peer.Peer != nil {
 		rows = append(rows, peer)
 	}
-	async := contest.Row(bulk, "1/s", "ns", bulk, "")
-	async.Hearth.Name = "Hearth"
-	return append(rows, async.asRate()), nil
+	return append(rows, contest.Row(bulk, "1/s", "rate", bulk, "")), nil
 }
 
-// bulkLoop queues sets, and waits for all of them at the end.
-func bulkLoop(ctx context.Context, client *hearth.Client, namespace *hearth.Namespace, value []byte) Loop {
+// queueing sets without waiting for answers, and waits for all of them at the end.
+func queueing(ctx context.Context, slice time.Duration, client *hearth.Client, namespace *hearth.Namespace, bytes []byte) Measure {
+	const step = 1000
 	keys, next := setKeys(goroutines), 0
-	return func(n int) error {
-		for range n {
-			next++
-			if err := namespace.SetAsync(ctx, keys[next%len(keys)], value); err != nil {
-				return err
+	return func(bool) (Outcome, error) {
+		done, start := 0, time.Now()
+		for ; time.Since(start) < slice; done += step {
+			for range step {
+				next++
+				if err := namespace.SetAsync(ctx, keys[next%len(keys)], bytes); err != nil {
+					return Outcome{}, err
+				}
 			}
 		}
-		return client.Flush(ctx)
+		err := client.Flush(ctx)
+		return value("rate", float64(done)/time.Since(start).Seconds()), err
 	}
 }
 
@@ -214,14 +217,4 @@ func redisSets(env *Env, value []byte) (Measure, func(), error) {
 			return clients[i].set(keys[next%len(keys)], value)
 		}
 	}), closeAll, nil
-}
-
-// asRate turns nanoseconds for each operation into operations for each second.
-func (r *Row) asRate() *Row {
-	rates := make([]float64, len(r.Hearth.Rounds))
-	for i, ns := range r.Hearth.Rounds {
-		rates[i] = 1e9 / ns
-	}
-	r.Hearth = newSeries(r.Hearth.Name, rates)
-	return r
 }

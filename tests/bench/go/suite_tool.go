@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -19,6 +20,7 @@ func tool(env *Env, answer any, arguments ...string) error {
 	defer cancel()
 	arguments = append([]string{"--socket", env.Address[hearthd], "--json"}, arguments...)
 	command := exec.CommandContext(ctx, toolPath(env), arguments...)
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var complaint bytes.Buffer
 	command.Stderr = &complaint
 	output, err := command.Output()
@@ -122,11 +124,11 @@ func runBytes(env *Env) ([]*Row, error) {
 		return nil, err
 	}
 	defer client.Close()
-	const step, most = 10_000, 1_000_000
-	const indexPage = 64 << 10
+	const steps, indexPage = 60, 64 << 10
+	step := env.Plan.StoreMiB * 200 // about a fortieth of what fits
 	value := bytes.Repeat([]byte{7}, valueSize)
 	var each []float64
-	for stored := 0; stored < most; stored += step {
+	for stored := 0; stored < steps*step; stored += step {
 		keys := make([]string, step)
 		for i := range keys {
 			keys[i] = fmt.Sprintf("user:%010d", stored+i)
