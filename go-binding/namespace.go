@@ -60,13 +60,19 @@ const fallbackTimeout = time.Second
 // hearthd instead, for a second at most; that is the only case in which it waits.
 //
 // Errors: ErrNotFound, ErrInvalidKey, ErrClosed; in the case just described also those of [Get].
-func (n *Namespace) GetAppend(dst []byte, key string) ([]byte, Metadata, error) {
+func (n *Namespace) GetAppend(dst []byte, key string) (value []byte, metadata Metadata, err error) {
 	var meta index.Meta
-	dst, result := n.lookup(dst, key, &meta)
-	if result == index.Hit {
-		return dst, n.metadata(&meta), nil
+	value, result := n.lookup(dst, key, &meta)
+	if result != index.Hit {
+		return n.notHit(dst, key, result)
 	}
-	return n.notHit(dst, key, result)
+	// Field by field: a Metadata that is returned and assigned is copied three times.
+	metadata.Version = meta.Version
+	metadata.Stale = meta.Stale
+	if meta.HardExpiryMs&meta.SoftExpiryMs != layout.Never {
+		n.setExpiry(&metadata, &meta)
+	}
+	return value, metadata, nil
 }
 
 // GetAppendBytes is GetAppend for a key in a byte slice, which must not change meanwhile.
@@ -81,7 +87,7 @@ func (n *Namespace) lookup(dst []byte, key string, meta *index.Meta) ([]byte, in
 	if n.client.closed.Load() || len(key)-1 >= layout.MaxKeyBytes || len(key) == 0 {
 		return dst, noLookup
 	}
-	return n.store.Lookup(dst, &n.view, key, n.store.Hash(&n.view, key), meta)
+	return n.store.Read(dst, &n.view, key, meta)
 }
 
 func (n *Namespace) notHit(dst []byte, key string, result index.Result) ([]byte, Metadata, error) {
@@ -99,15 +105,13 @@ func (n *Namespace) notHit(dst []byte, key string, result index.Result) ([]byte,
 	return dst, Metadata{}, ErrClosed
 }
 
-func (n *Namespace) metadata(meta *index.Meta) Metadata {
-	m := Metadata{Version: meta.Version, Stale: meta.Stale}
+func (n *Namespace) setExpiry(metadata *Metadata, meta *index.Meta) {
 	if meta.HardExpiryMs != layout.Never {
-		m.Expires = n.store.Time(meta.HardExpiryMs)
+		metadata.Expires = n.store.Time(meta.HardExpiryMs)
 	}
 	if meta.SoftExpiryMs != layout.Never {
-		m.StaleAt = n.store.Time(meta.SoftExpiryMs)
+		metadata.StaleAt = n.store.Time(meta.SoftExpiryMs)
 	}
-	return m
 }
 
 // Get returns a copy of the value of key. It is GetAppend with a new slice, and ctx bounds the one
@@ -147,7 +151,8 @@ func (n *Namespace) ask(ctx context.Context, dst []byte, key string) ([]byte, Me
 		return dst, Metadata{}, operationError("get", key, trace.TraceID, &result)
 	}
 	meta := index.Meta{Version: result.Version, HardExpiryMs: result.HardExpiryMs, SoftExpiryMs: result.SoftExpiryMs}
-	metadata := n.metadata(&meta)
+	metadata := Metadata{Version: result.Version}
+	n.setExpiry(&metadata, &meta)
 	metadata.Stale = !metadata.StaleAt.IsZero() && !time.Now().Before(metadata.StaleAt)
 	return append(dst, result.Value...), metadata, nil
 }

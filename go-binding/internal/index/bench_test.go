@@ -30,7 +30,7 @@ func BenchmarkHotKey(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				key := "user:00001234567"
-				if _, result := w.Store.Lookup(buffer, ns, key, w.Store.Hash(ns, key), &meta); result != index.Hit {
+				if _, result := w.Store.Read(buffer, ns, key, &meta); result != index.Hit {
 					b.Fatal("miss")
 				}
 			}
@@ -45,7 +45,7 @@ func BenchmarkHotKeyWithExpiry(b *testing.B) {
 	buffer := make([]byte, 0, 64)
 	var meta index.Meta
 	for b.Loop() {
-		_, _ = w.Store.Lookup(buffer, ns, "k", w.Store.Hash(ns, "k"), &meta)
+		_, _ = w.Store.Read(buffer, ns, "k", &meta)
 	}
 }
 
@@ -90,7 +90,7 @@ func BenchmarkRandomOfMillion(b *testing.B) {
 		b.ResetTimer()
 		for b.Loop() {
 			key := keys[order[i&(million-1)]]
-			if _, result := w.Store.Lookup(buffer, ns, key, w.Store.Hash(ns, key), &meta); result != index.Hit {
+			if _, result := w.Store.Read(buffer, ns, key, &meta); result != index.Hit {
 				b.Fatal("miss")
 			}
 			i++

@@ -5,10 +5,32 @@ import "testing"
 // SetHooks installs hooks for the external tests and returns a function that removes them.
 func SetHooks(t testing.TB, afterDirectory, beforeCopy, afterCopy func()) {
 	hookAfterDirectory, hookBeforeCopy, hookAfterCopy = afterDirectory, beforeCopy, afterCopy
-	t.Cleanup(func() { hookAfterDirectory, hookBeforeCopy, hookAfterCopy = nil, nil, nil })
+	hooked = true
+	t.Cleanup(func() { hookAfterDirectory, hookBeforeCopy, hookAfterCopy, hooked = nil, nil, nil, false })
 }
 
 // LookupThorough is Lookup without the straight path.
 func (s *Store) LookupThorough(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) ([]byte, Result) {
 	return s.lookup(dst, ns, key, hash, meta)
 }
+
+// LookupInAssembly is the straight path in assembly.
+func (s *Store) LookupInAssembly(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) int {
+	return lookupAssembly(s, ns, key, hash, dst, meta)
+}
+
+// ReadInAssembly computes the hash in assembly too, where that can.
+func (s *Store) ReadInAssembly(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) int {
+	if len(key) >= 4 && len(key) <= 16 {
+		return lookupShortKey(s, ns, key, 0, dst, meta)
+	}
+	return lookupAssembly(s, ns, key, hash, dst, meta)
+}
+
+const (
+	StraightInAssembly  = straightInAssembly
+	LongestStraightCopy = 4096
+	NotStraight         = notStraight
+	NotInAssembly       = notInAssembly
+	CertainMiss         = certainMiss
+)

@@ -7,6 +7,16 @@ import (
 	"github.com/hearthd/hearth/go-binding/internal/shm"
 )
 
+// Results of lookupAssembly and lookupShortKey that are not the length of a value.
+const (
+	// notStraight: lookupStraight would not find it either.
+	notStraight = -1
+	// notInAssembly: lookupStraight may find it.
+	notInAssembly = -2
+	// certainMiss: the whole chain has no slot with the tag.
+	certainMiss = -3
+)
+
 // lookupStraight is Lookup for the case that nearly every hit is: a live namespace that is not
 // strict, one candidate in the home bucket, an entry without expiry inside one segment, and no
 // writer at work on it. Anything else, misses included, it leaves to the thorough path by returning

@@ -5,4 +5,6 @@ var (
 	hookAfterDirectory func()
 	hookBeforeCopy     func()
 	hookAfterCopy      func()
+	// hooked says that a hook may be set. The assembly has none.
+	hooked bool
 )

@@ -23,7 +23,7 @@ func hostileStore() (*storetest.Writer, []uint64, []string) {
 }
 
 // readAll attaches and reads; whatever the bytes are, it must come back.
-func readAll(words []uint64, keys []string, known *index.Store) {
+func readAll(t testing.TB, words []uint64, keys []string, known *index.Store) {
 	stores := []*index.Store{known} // attached before the damage
 	if s, err := index.Attach(shm.FromWords(words)); err == nil {
 		stores = append(stores, s)
@@ -39,6 +39,9 @@ func readAll(words []uint64, keys []string, known *index.Store) {
 			for _, key := range keys {
 				buffer, _ = s.Lookup(buffer[:0], &ns, key, s.Hash(&ns, key), &meta)
 				s.Time(meta.HardExpiryMs)
+				if index.StraightInAssembly {
+					agree(t, s, &ns, key)
+				}
 			}
 		}
 		s.HeartbeatAge()
@@ -77,11 +80,11 @@ func TestEveryByteMayBeAnything(t *testing.T) {
 		original := w.Region.U8(offset)
 		for bit := range 8 {
 			w.Region.CopyIn(offset, []byte{original ^ 1<<bit})
-			readAll(words, keys, w.Store)
+			readAll(t, words, keys, w.Store)
 		}
 		for _, value := range values {
 			w.Region.CopyIn(offset, []byte{value})
-			readAll(words, keys, w.Store)
+			readAll(t, words, keys, w.Store)
 		}
 		w.Region.CopyIn(offset, []byte{original})
 	}
@@ -101,7 +104,7 @@ func TestRandomDamage(t *testing.T) {
 		for range 1 + random.IntN(12) {
 			w.Region.CopyIn(offsets[random.IntN(len(offsets))], []byte{byte(random.Uint32())})
 		}
-		readAll(words, keys, w.Store)
+		readAll(t, words, keys, w.Store)
 		copy(words, pristine)
 	}
 }
@@ -122,6 +125,6 @@ func FuzzReader(f *testing.F) {
 			word := w.Region.Word32(offset)
 			word.Store(word.Load() ^ uint32(pair>>32))
 		}
-		readAll(words, keys, w.Store)
+		readAll(t, words, keys, w.Store)
 	})
 }

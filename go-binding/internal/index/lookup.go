@@ -58,15 +58,61 @@ type reader struct {
 	meta          *Meta
 }
 
-// Lookup appends the value of key, whose Hash is hash, to dst and fills meta. Without a Hit dst
-// comes back as it was and meta is undefined.
+// Read appends the value of key to dst and fills meta. Without a Hit dst comes back as it was and
+// meta is undefined.
+func (s *Store) Read(dst []byte, ns *Namespace, key string, meta *Meta) ([]byte, Result) {
+	if !straightInAssembly || len(key)-4 > 12 || len(key) < 4 || hooked {
+		return s.Lookup(dst, ns, key, s.Hash(ns, key), meta)
+	}
+	n := lookupShortKey(s, ns, key, 0, dst, meta)
+	if n >= 0 && meta.HardExpiryMs&meta.SoftExpiryMs == layout.Never {
+		// The mapping goes away when the store becomes unreachable, and that must not be earlier.
+		runtime.KeepAlive(s)
+		return dst[:len(dst)+n], Hit
+	}
+	if n >= 0 || n == certainMiss {
+		return s.judge(dst, meta, n)
+	}
+	return s.lookupInGo(dst, ns, key, s.Hash(ns, key), meta, n)
+}
+
+// Lookup is Read for a key whose Hash is known.
 func (s *Store) Lookup(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) ([]byte, Result) {
-	result := Hit
-	dst, hit := s.lookupStraight(dst, ns, key, hash, meta)
+	n := notInAssembly
+	if straightInAssembly && !hooked {
+		n = lookupAssembly(s, ns, key, hash, dst, meta)
+	}
+	if n >= 0 || n == certainMiss {
+		return s.judge(dst, meta, n)
+	}
+	return s.lookupInGo(dst, ns, key, hash, meta, n)
+}
+
+// judge makes a result of what the assembly found.
+func (s *Store) judge(dst []byte, meta *Meta, n int) ([]byte, Result) {
+	if n < 0 {
+		return dst, Miss
+	}
+	if meta.HardExpiryMs&meta.SoftExpiryMs != layout.Never {
+		now := s.clock.nowMs()
+		if meta.HardExpiryMs <= now {
+			return dst, Miss
+		}
+		meta.Stale = meta.SoftExpiryMs <= now
+	}
+	runtime.KeepAlive(s)
+	return dst[:len(dst)+n], Hit
+}
+
+// lookupInGo finds what the assembly did not, and why says why not.
+func (s *Store) lookupInGo(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta, why int) ([]byte, Result) {
+	result, hit := Hit, false
+	if why == notInAssembly {
+		dst, hit = s.lookupStraight(dst, ns, key, hash, meta)
+	}
 	if !hit {
 		dst, result = s.lookup(dst, ns, key, hash, meta)
 	}
-	// The mapping goes away when the store becomes unreachable, and that must not be earlier.
 	runtime.KeepAlive(s)
 	return dst, result
 }
