@@ -53,7 +53,9 @@ ChannelServer::ChannelServer(const Environment& environment, Session* session,
       control_(session->region.channel(channel).control),
       requests_(std::move(requests)),
       responses_(std::move(responses), budget),
-      assembler_({.max_message_bytes = environment.max_message_bytes, .budget = budget}) {}
+      assembler_({.max_message_bytes = environment.max_message_bytes, .budget = budget}),
+      payload_(environment.scratch->payload),
+      response_(environment.scratch->response) {}
 
 void ChannelServer::Wake() {
   const ipc::Watch watch = RequestWatch();
@@ -84,10 +86,15 @@ Status ChannelServer::TakeUpTo(std::uint32_t max_records, std::uint32_t* count) 
 void ChannelServer::PublishAll(std::uint32_t count) {
   HEARTH_FAILPOINT("daemon.before_responses");
   // Answers first, then the requests' bytes: what lies behind head is lost in a crash.
-  if (responses_.has_unpublished() && responses_.PublishMustRing(control_->client_asleep))
-    RingPipe(session_->client_doorbells[channel_].get());
+  std::uint64_t bits = ipc::kClientWaitsForSpace;
+  if (responses_.has_unpublished()) {
+    responses_.Publish();
+    bits |= ipc::kClientWaitsForResponse;
+  }
   HEARTH_FAILPOINT("daemon.before_head");
-  if (requests_.ReleaseMustRing(control_->client_asleep, ipc::kClientWaitsForSpace))
+  requests_.Release();
+  // One fence and one look for both.
+  if (ipc::MustRing(ipc::SharedMemory{}, control_->client_asleep, bits))
     RingPipe(session_->client_doorbells[channel_].get());
   session_->operations.StoreRelaxed(session_->operations.LoadRelaxed() + count);
 }
@@ -110,9 +117,7 @@ Status ChannelServer::Take(const ipc::Record& record) {
     case ipc::Assembled::kTooLong:
       return Refuse(request, Error(Code::kInvalidArgument, "a message has at most {} bytes",
                                    environment_.max_message_bytes));
-    case ipc::Assembled::kNoBudget:
-      return Refuse(request, Error(Code::kResourceExhausted,
-                                   "too many bytes of unfinished messages in this session"));
+    case ipc::Assembled::kNoBudget: return Refuse(request, assembler_.Refusal());
     case ipc::Assembled::kComplete: break;
   }
   const Status status = Execute(request);

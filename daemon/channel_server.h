@@ -19,9 +19,16 @@ namespace hearth::daemon {
 // hurt anything but the session: an error of Serve() ends it.
 class ChannelServer {
  public:
+  // Buffers of the request being executed, which all channels of a thread take turns with: each
+  // keeps up to 1 MiB, which clients could otherwise make hearthd hold for every channel.
+  struct Scratch {
+    std::string payload;
+    std::string response;
+  };
   struct Environment {
     cache::StoreWriter* writer;
     const module::MethodRegistry* methods;
+    Scratch* scratch;
     std::uint64_t max_message_bytes;
   };
 
@@ -35,6 +42,9 @@ class ChannelServer {
   // and rings where somebody sleeps. Returns how many records there were; an error ends the
   // session.
   Result<std::uint32_t> Serve(std::uint32_t max_records);
+
+  // Whether Serve() would find something; a hint, which costs one load.
+  bool HasRequests() const { return requests_.HasMore(); }
 
   // To sleep until the client publishes more. REQUIRES: Serve() has just returned 0.
   ipc::Watch RequestWatch() {
@@ -78,8 +88,8 @@ class ChannelServer {
   ipc::ResponseSender responses_;
   ipc::MessageAssembler<ipc::RequestHeader> assembler_;
   ipc::SequenceCheck sequences_;
-  std::string payload_;  // of the request being executed; kept for its capacity
-  std::string response_;
+  std::string& payload_;  // the thread's scratch
+  std::string& response_;
 };
 
 }  // namespace hearth::daemon

@@ -21,6 +21,7 @@ struct NamespaceConfig {
   std::uint64_t soft_ttl_ms = 0;
   std::uint64_t quota_max_bytes = 0;
   bool evict = true;
+  bool strict = false;
 };
 
 struct StoreConfig {
@@ -28,6 +29,7 @@ struct StoreConfig {
   std::uint64_t bytes = 256 * kMiB;
   std::uint64_t segment_bytes = 2 * kMiB;
   std::uint32_t max_namespaces = 4096;
+  bool huge_pages = false;
   std::vector<NamespaceConfig> namespaces;  // always holds "default"
 };
 
@@ -48,6 +50,8 @@ struct LimitsConfig {
   std::uint32_t ring_bytes = 4 * 1024 * 1024;             // of one ring
   std::uint64_t message_bytes = 64 * kMiB;                // one message
   std::uint64_t buffered_bytes_per_session = 128 * kMiB;  // unfinished messages of one session
+  std::uint64_t memory_bytes_per_uid = kGiB;              // session regions and what is buffered
+  std::uint64_t hello_timeout_ms = 5000;                  // from connecting to the handshake
 };
 
 struct Config {

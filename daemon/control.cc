@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <type_traits>
 #include <variant>
 
 #include "core/base/clock.h"
+#include "core/base/units.h"
 #include "daemon/log.h"
 #include "daemon/version.h"
 
@@ -18,7 +20,7 @@ namespace {
 constexpr std::size_t kMaxOutgoing = 64;
 constexpr std::uint64_t kAcceptRetryUs = 100'000;
 // Of one uid, so that whoever may connect cannot take all descriptors without shaking hands.
-constexpr std::ptrdiff_t kMaxSessionlessPerUid = 64;
+constexpr std::uint32_t kMaxSessionlessPerUid = 64;
 
 }  // namespace
 
@@ -31,7 +33,8 @@ Control::Control(const Environment& environment, sd_event* loop, ipc::ControlLis
     : environment_(environment),
       loop_(loop),
       listener_(std::move(listener)),
-      origins_(kOrigins, false) {
+      users_(environment.config->limits.memory_bytes_per_uid),
+      origins_(environment.origins, false) {
   origins_[0] = true;
 }
 
@@ -51,9 +54,11 @@ Status Control::Init() {
                                                 [this](std::uint32_t) { OnAccept(); }));
   HEARTH_ASSIGN(retry_source_,
                 EventSource::Timer(loop_, [this] { accept_source_.SetEvents(EPOLLIN); }));
-  HEARTH_ASSIGN(broken_event_, MakeEventFd());
-  HEARTH_ASSIGN(broken_source_, EventSource::Io(loop_, broken_event_.get(), EPOLLIN,
-                                                [this](std::uint32_t) { OnBroken(); }));
+  HEARTH_ASSIGN(hello_timer_, EventSource::Timer(loop_, [this] { OnHelloTimer(); }));
+  HEARTH_ASSIGN(log_timer_, EventSource::Timer(loop_, [this] { OnLogTimer(); }));
+  HEARTH_ASSIGN(gone_event_, MakeEventFd());
+  HEARTH_ASSIGN(gone_source_, EventSource::Io(loop_, gone_event_.get(), EPOLLIN,
+                                              [this](std::uint32_t) { OnGone(); }));
   return Status::Ok();
 }
 
@@ -82,25 +87,60 @@ void Control::AddConnection(ipc::ControlSocket socket) {
     return;
   }
   const std::uint64_t id = next_id_++;
+  const std::uint64_t now = MonotonicNanosNow();
   Connection& connection = connections_.emplace(id, Connection(std::move(socket))).first->second;
   connection.id = id;
+  connection.accepted_at_ns = now;
   connection.peer = {.pid = credentials->pid, .uid = credentials->uid, .gids = {credentials->gid}};
-  const auto groups = PeerGroups(connection.socket.fd());
-  connection.peer.gids.insert(connection.peer.gids.end(), groups.begin(), groups.end());
-  connection.rights = environment_.policy->RightsOf(connection.peer);
-  const auto idle = std::count_if(connections_.begin(), connections_.end(), [&](const auto& item) {
-    return item.second.peer.uid == connection.peer.uid && !item.second.session;
-  });
-  if (idle > kMaxSessionlessPerUid)
+  connection.user = users_.Of(credentials->uid, now);
+  const std::uint32_t sessionless = ++connection.user->connections - connection.user->sessions;
+  if (sessionless > kMaxSessionlessPerUid)
     return End(
         id,
         Error(Code::kResourceExhausted, "uid {} has {} connections without a session already",
               connection.peer.uid, kMaxSessionlessPerUid),
         /*tell=*/true);
+  const auto groups = PeerGroups(connection.socket.fd());
+  connection.peer.gids.insert(connection.peer.gids.end(), groups.begin(), groups.end());
+  connection.rights = environment_.policy->RightsOf(connection.peer);
+  if (connection.rights.MayNothing()) RefuseUnread(connection);
   auto source = EventSource::Io(loop_, connection.socket.fd(), EPOLLIN,
                                 [this, id](std::uint32_t events) { OnConnection(id, events); });
   if (!source.ok()) return End(id, source.status(), /*tell=*/true);
   connection.source = std::move(*source);
+  if (ungreeted_.empty()) hello_timer_.Arm(HelloTimeoutUs());
+  ungreeted_.insert(id);
+}
+
+void Control::RefuseUnread(Connection& connection) {
+  connection.refused = true;
+  const Status why = Error(Code::kPermissionDenied, "hearthd's policy gives uid {} no rights",
+                           connection.peer.uid);
+  LogRefusal(*connection.user, fmt::format("refused uid {} pid {}: {}", connection.peer.uid,
+                                           connection.peer.pid, why.message()));
+  SendEnded(connection, why);
+}
+
+std::uint64_t Control::HelloTimeoutUs() const {
+  return environment_.config->limits.hello_timeout_ms * 1000;
+}
+
+void Control::OnHelloTimer() {
+  const std::uint64_t now_us = MonotonicNanosNow() / 1000;
+  while (!ungreeted_.empty()) {
+    const std::uint64_t id = *ungreeted_.begin();
+    const Connection& first = connections_.at(id);
+    const std::uint64_t deadline_us = first.accepted_at_ns / 1000 + HelloTimeoutUs();
+    if (now_us < deadline_us) return hello_timer_.Arm(deadline_us - now_us);
+    if (first.refused) {
+      End(id, Status::Ok(), /*tell=*/false);
+      continue;
+    }
+    End(id,
+        Error(Code::kDeadlineExceeded, "no handshake within {} (limits.hello_timeout)",
+              FormatDuration(std::chrono::microseconds(HelloTimeoutUs()))),
+        /*tell=*/true);
+  }
 }
 
 void Control::OnConnection(std::uint64_t id, std::uint32_t events) {
@@ -121,7 +161,9 @@ bool Control::Receive(Connection& connection) {
       return false;
     }
     if (*received == ipc::Received::kNothingYet) return true;
-    if (*received == ipc::Received::kClosed) {
+    // What a refused peer says is taken, so that closing does not take back what it was told, and
+    // thrown away.
+    if (*received == ipc::Received::kClosed || connection.refused) {
       End(id, Status::Ok(), /*tell=*/false);
       return false;
     }
@@ -179,18 +221,19 @@ Result<ipc::NamespaceInfo> Control::OpenNamespace(const Connection& connection,
 Result<ipc::MethodInfo> Control::OpenMethod(const Connection& connection, const std::string& name) {
   const std::uint32_t id = environment_.methods->FindId(name);
   if (id == 0) return Error(Code::kNotFound, "no method '{}'", name);
-  if (!connection.rights.MayCall(name)) {
-    Log::Warn("denied: uid {} may not call '{}'", connection.peer.uid, name);
-    return Error(Code::kPermissionDenied, "uid {} may not call '{}'", connection.peer.uid, name);
-  }
+  if (!connection.rights.MayCall(name))
+    return Denied(connection, fmt::format("uid {} may not call '{}'", connection.peer.uid, name));
   return ipc::MethodInfo{.id = id, .name = name};
 }
 
-Result<ipc::StatusReport> Control::Report(const Connection& connection) const {
-  if (!connection.rights.MayAdminister()) {
-    Log::Warn("denied: uid {} may not administer", connection.peer.uid);
-    return Error(Code::kPermissionDenied, "uid {} may not administer", connection.peer.uid);
-  }
+Status Control::Denied(const Connection& connection, const std::string& what) {
+  LogRefusal(*connection.user, "denied: " + what);
+  return {Code::kPermissionDenied, what};
+}
+
+Result<ipc::StatusReport> Control::Report(const Connection& connection) {
+  if (!connection.rights.MayAdminister())
+    return Denied(connection, fmt::format("uid {} may not administer", connection.peer.uid));
   const std::uint64_t now = MonotonicNanosNow();
   ipc::StatusReport report;
   report.server_version = kVersion;
@@ -257,65 +300,6 @@ bool Control::Flush(Connection& connection) {
   }
   connection.source.SetEvents(EPOLLIN);
   return true;
-}
-
-// ----------------------------------------------------------------------------------------- ending
-void Control::End(std::uint64_t id, const Status& why, bool tell) {
-  const auto it = connections_.find(id);
-  if (it == connections_.end()) return;
-  Connection& connection = it->second;
-  if (tell) {
-    const auto bytes = ipc::EncodeServerMessage(
-        Message(0, ipc::Ended{{.code = why.code(), .message = why.message(), .mismatch = {}}}));
-    if (bytes.ok()) static_cast<void>(connection.socket.Send(*bytes));
-  }
-  if (connection.session) {
-    connection.store->Remove(id);
-    for (const std::uint16_t origin : connection.session->origins) origins_[origin] = false;
-    --session_count_;
-    const auto count = sessions_of_uid_.find(connection.peer.uid);
-    if (--count->second == 0) sessions_of_uid_.erase(count);
-    if (why.ok()) {
-      Log::Info("session {} ended: the client closed it", id);
-    } else {
-      Log::Warn("session {} ended: uid {} pid {} '{}': {}", id, connection.peer.uid,
-                connection.peer.pid, connection.client_name, why.ToString());
-    }
-  } else if (!why.ok()) {
-    Log::Warn("connection of uid {} pid {} ended: {}", connection.peer.uid, connection.peer.pid,
-              why.ToString());
-  }
-  connections_.erase(it);
-}
-
-void Control::ReportBroken(std::uint64_t session_id, const Status& why) {
-  {
-    std::lock_guard lock(mutex_);
-    broken_.emplace_back(session_id, why);
-  }
-  RingEventFd(broken_event_.get());
-}
-
-void Control::OnBroken() {
-  std::uint64_t count = 0;
-  // Level-triggered, so the counter is taken back; nobody else holds this eventfd.
-  static_cast<void>(::read(broken_event_.get(), &count, sizeof(count)) < 0);
-  std::vector<std::pair<std::uint64_t, Status>> broken;
-  {
-    std::lock_guard lock(mutex_);
-    broken.swap(broken_);
-  }
-  for (const auto& [id, why] : broken) End(id, why, /*tell=*/true);
-}
-
-void Control::StopListening() {
-  accept_source_ = EventSource();
-  if (listener_) listener_->Unlink();
-  listener_.reset();
-}
-
-void Control::EndAll(const Status& why) {
-  while (!connections_.empty()) End(connections_.begin()->first, why, /*tell=*/true);
 }
 
 }  // namespace hearth::daemon

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,16 +21,23 @@
 #include "core/module/method_registry.h"
 #include "daemon/config.h"
 #include "daemon/event_source.h"
+#include "daemon/log.h"
+#include "daemon/log_limit.h"
 #include "daemon/policy.h"
 #include "daemon/session.h"
 #include "daemon/store_service.h"
+#include "daemon/users.h"
 #include "ipc/control_message.h"
 #include "ipc/control_socket.h"
 
 namespace hearth::daemon {
 
-// Runs on one thread, the one that runs the event loop; ReportBroken alone is thread-safe.
+// Runs on one thread, the one that runs the event loop; ReportGone alone is thread-safe.
 // No peer can make it wait: sockets are non-blocking, answers queue up to a limit.
+//
+// A session ends in this order, whatever ends it: the control thread hears no more of its client;
+// the writer thread lets go of it and says so; the client is told why, and its socket is closed;
+// its origins, its memory and its place among the sessions are free for others.
 class Control {
  public:
   struct Environment {
@@ -38,6 +46,7 @@ class Control {
     const module::MethodRegistry* methods;
     const std::vector<std::unique_ptr<StoreService>>* stores;
     std::uint64_t started_at_ns;
+    std::size_t origins = 65536;  // how many ids channels get; fewer in tests
   };
 
   // `listener` is served from now on by `loop`, which must outlive the result.
@@ -45,12 +54,13 @@ class Control {
                                                  ipc::ControlListener listener);
   ~Control();
 
-  // From a writer thread: the session broke its rings and is served no more.
-  void ReportBroken(std::uint64_t session_id, const Status& why);
+  // From a writer thread, as StoreService::OnGone: it has let go of the session.
+  void ReportGone(std::uint64_t session_id, const Status& why);
 
   // Accepts nobody any more.
   void StopListening();
-  // Tells every client why, as far as its socket takes it, and closes.
+  // Tells every client why, as far as its socket takes it, and closes. REQUIRES: all stores have
+  // stopped.
   void EndAll(const Status& why);
 
  private:
@@ -61,7 +71,10 @@ class Control {
     ipc::ControlSocket socket;
     EventSource source;
     Peer peer;
+    std::shared_ptr<User> user;
+    std::uint64_t accepted_at_ns = 0;
     bool greeted = false;
+    bool refused = false;  // told so already; closed once its client has read it
     Rights rights;
     std::string client_name;
     StoreService* store = nullptr;     // where a handshake has attached it
@@ -71,15 +84,26 @@ class Control {
       std::vector<int> descriptors;  // owned by session and store
     };
     std::deque<Outgoing> outgoing;  // what the socket has not taken yet
+    struct Ending {
+      Status why;
+      bool tell;
+    };
+    std::optional<Ending> ending;  // waits for the writer thread to let go of the session
   };
+  using Connections = std::map<std::uint64_t, Connection>;
 
   Control(const Environment& environment, sd_event* loop, ipc::ControlListener listener);
   Status Init();
 
   void OnAccept();
   void AddConnection(ipc::ControlSocket socket);
+  // Tells a peer without any right that it has none, before it has said anything.
+  void RefuseUnread(Connection& connection);
+  std::uint64_t HelloTimeoutUs() const;
   void OnConnection(std::uint64_t id, std::uint32_t events);
-  void OnBroken();
+  void OnGone();
+  void OnHelloTimer();
+  void OnLogTimer();
 
   static ipc::ServerMessage Message(std::uint32_t request_id,
                                     decltype(ipc::ServerMessage::body) body);
@@ -99,31 +123,50 @@ class Control {
   std::vector<int> SessionDescriptors(const Connection& connection) const;
   Result<ipc::NamespaceInfo> OpenNamespace(const Connection& connection, const std::string& name);
   Result<ipc::MethodInfo> OpenMethod(const Connection& connection, const std::string& name);
-  Result<ipc::StatusReport> Report(const Connection& connection) const;
+  Result<ipc::StatusReport> Report(const Connection& connection);
+  // Logs, and is the refusal.
+  Status Denied(const Connection& connection, const std::string& what);
   std::optional<std::uint16_t> TakeOrigin();
 
-  // Ends a connection: `ended` if there is a reason to tell, log line, session removed, closed.
+  // Ends a connection, with `ended` if there is a reason to tell. One with a session is heard no
+  // more from now on, and ends when the writer thread has let go of the session.
   void End(std::uint64_t id, const Status& why, bool tell);
+  // The end itself: `ended`, log line, closed, everything free. REQUIRES: no session, or one that
+  // no writer thread has.
+  void Finish(Connections::iterator it, const Status& why, bool tell);
+  static void SendEnded(Connection& connection, const Status& why);
+  void LogEnd(const Connection& connection, const Status& why);
+  void FreeOrigins(const Session& session);
+
+  // Lines that a client can bring about, no more of them than its user's limits let through. The
+  // others are lines of level debug.
+  void LogRefusal(User& user, std::string_view line);
+  void LogComing(User& user, std::string_view line);
+  void LogLimited(LogLimit& limit, Log::Level level, std::string_view line);
 
   Environment environment_;
   sd_event* loop_;
   std::optional<ipc::ControlListener> listener_;
   EventSource accept_source_;
   EventSource retry_source_;
-  UniqueFd broken_event_;
-  EventSource broken_source_;
-  std::map<std::uint64_t, Connection> connections_;
-  std::map<uid_t, std::uint32_t> sessions_of_uid_;
+  UniqueFd gone_event_;
+  EventSource gone_source_;
+  EventSource hello_timer_;
+  EventSource log_timer_;
+  Users users_;
+  Connections connections_;
+  std::set<std::uint64_t> ungreeted_;  // ids, and so in the order of their deadlines
   std::uint32_t session_count_ = 0;
   std::uint64_t next_id_ = 1;
-  static constexpr std::size_t kOrigins = 65536;
   std::vector<bool> origins_;  // taken ones; 0 is the daemon's own
   std::uint32_t next_origin_ = 1;
   bool told_shared_uid_ = false;
   bool out_of_descriptors_ = false;
+  bool log_timer_armed_ = false;
+  bool stopping_ = false;
 
   std::mutex mutex_;
-  std::vector<std::pair<std::uint64_t, Status>> broken_;  // guarded by mutex_
+  std::vector<std::pair<std::uint64_t, Status>> gone_;  // guarded by mutex_
 };
 
 }  // namespace hearth::daemon

@@ -21,8 +21,9 @@ constexpr std::uint32_t kTouchesPerChannel = 512;
 bool Control::Greet(Connection& connection, std::uint32_t request_id, const ipc::Hello& hello) {
   const std::uint64_t id = connection.id;
   auto refuse = [&](const Status& why) {
-    Log::Warn("refused uid {} pid {} ('{}'): {}", connection.peer.uid, connection.peer.pid,
-              hello.client_name, why.message());
+    LogRefusal(*connection.user,
+               fmt::format("refused uid {} pid {} ('{}'): {}", connection.peer.uid,
+                           connection.peer.pid, hello.client_name, why.message()));
     if (AnswerError(connection, request_id, why)) End(id, Status::Ok(), /*tell=*/false);
     return false;
   };
@@ -30,8 +31,10 @@ bool Control::Greet(Connection& connection, std::uint32_t request_id, const ipc:
       ipc::CheckHello(hello, {cache::kStoreLayoutVersion, cache::kStoreFingerprint},
                       {ipc::kSessionLayoutVersion, ipc::kSessionFingerprint});
   if (mismatch) {
-    Log::Warn("refused uid {} pid {} ('{}' {}): {}", connection.peer.uid, connection.peer.pid,
-              hello.client_name, hello.client_version, mismatch->ToStatus().message());
+    LogRefusal(
+        *connection.user,
+        fmt::format("refused uid {} pid {} ('{}' {}): {}", connection.peer.uid, connection.peer.pid,
+                    hello.client_name, hello.client_version, mismatch->ToStatus().message()));
     if (Answer(connection, Message(request_id, *mismatch))) End(id, Status::Ok(), false);
     return false;
   }
@@ -47,9 +50,10 @@ bool Control::Greet(Connection& connection, std::uint32_t request_id, const ipc:
     if (!session.ok()) return refuse(session.status());
     connection.session = std::move(*session);
     ++session_count_;
-    ++sessions_of_uid_[connection.peer.uid];
+    ++connection.user->sessions;
   }
   connection.greeted = true;
+  ungreeted_.erase(id);
   connection.store = *store;
   connection.client_name = hello.client_name;
   const shm::RegionPrefix& prefix = (*store)->store().view().prefix();
@@ -66,8 +70,10 @@ bool Control::Greet(Connection& connection, std::uint32_t request_id, const ipc:
   std::copy(std::begin(prefix.uuid), std::end(prefix.uuid), welcome.store_uuid.begin());
   if (connection.session) {
     welcome.channels = static_cast<std::uint16_t>(connection.session->region.geometry().channels);
-    Log::Info("session {} began: uid {} pid {} '{}' on store '{}', {} channels", id,
-              connection.peer.uid, connection.peer.pid, hello.client_name, name, welcome.channels);
+    LogComing(*connection.user,
+              fmt::format("session {} began: uid {} pid {} '{}' on store '{}', {} channels", id,
+                          connection.peer.uid, connection.peer.pid, hello.client_name, name,
+                          welcome.channels));
     if (welcome.shared_uid && !environment_.config->user_mode && !told_shared_uid_) {
       told_shared_uid_ = true;
       Log::Warn(
@@ -86,11 +92,11 @@ Status Control::CheckLimits(const Connection& connection) const {
   if (session_count_ >= limits.sessions)
     return Error(Code::kResourceExhausted, "all {} sessions are taken (limits.sessions)",
                  limits.sessions);
-  const auto it = sessions_of_uid_.find(connection.peer.uid);
-  if (it != sessions_of_uid_.end() && it->second >= limits.sessions_per_uid)
+  const std::uint32_t of_uid = connection.user->sessions;
+  if (of_uid >= limits.sessions_per_uid)
     return Error(Code::kResourceExhausted,
                  "uid {} has {} sessions already (limits.sessions_per_uid)", connection.peer.uid,
-                 it->second);
+                 of_uid);
   return Status::Ok();
 }
 
@@ -101,9 +107,10 @@ Result<StoreService*> Control::FindStore(std::string_view name) const {
 }
 
 std::optional<std::uint16_t> Control::TakeOrigin() {
-  for (std::size_t i = 0; i < kOrigins; ++i) {
+  const auto count = static_cast<std::uint32_t>(origins_.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint32_t origin = next_origin_;
-    next_origin_ = (next_origin_ + 1) % kOrigins;
+    next_origin_ = (next_origin_ + 1) % count;
     if (origins_[origin]) continue;
     origins_[origin] = true;
     return static_cast<std::uint16_t>(origin);
@@ -122,8 +129,14 @@ Result<std::shared_ptr<Session>> Control::MakeSession(const Connection& connecti
       .response_ring_bytes = ipc::LegalRingBytes(hello.response_ring_bytes, limits.ring_bytes),
       .touch_entries = kTouchesPerChannel,
       .pins = kPinsPerSession};
+  // Memory that other users can still have (aliasing: the whole user lives as long).
+  std::shared_ptr<ipc::SharedBudget> memory(connection.user, &connection.user->memory);
+  HEARTH_ASSIGN(ipc::SharedCharge charge,
+                ipc::SharedCharge::Take(memory, ipc::SessionRegion::BytesOf(geometry)));
   HEARTH_ASSIGN(ipc::SessionRegion region, ipc::SessionRegion::Create(geometry));
   auto session = std::make_shared<Session>(std::move(region));
+  session->user_memory = std::move(memory);
+  session->region_charge = std::move(charge);
   session->id = connection.id;
   session->peer = connection.peer;
   session->client_name = hello.client_name;
@@ -146,8 +159,8 @@ Result<std::shared_ptr<Session>> Control::MakeSession(const Connection& connecti
   for (std::uint32_t i = 0; i < geometry.channels; ++i) {
     const auto origin = TakeOrigin();
     if (!origin) {
-      for (const std::uint16_t taken : session->origins) origins_[taken] = false;
-      return Error(Code::kResourceExhausted, "all {} channels are taken", kOrigins - 1);
+      FreeOrigins(*session);
+      return Error(Code::kResourceExhausted, "all {} channels are taken", origins_.size() - 1);
     }
     session->origins.push_back(*origin);
   }

@@ -21,6 +21,9 @@ class Log {
   // `level` is one of trace, debug, info, warn, error.
   static void Configure(std::string_view level);
 
+  static void Line(Level level, std::string_view message) {
+    if (Enabled(level)) Emit(level, message);
+  }
   template <class... Args>
   static void Debug(fmt::format_string<Args...> format, Args&&... args) {
     Write(Level::kDebug, format, std::forward<Args>(args)...);

@@ -26,6 +26,7 @@ class Rights {
   bool MayWrite(std::string_view name) const { return Contains(write_, name); }
   bool MayCall(std::string_view method) const { return Contains(call_, method); }
   bool MayAdminister() const { return admin_; }
+  bool MayNothing() const { return stores_.empty() && write_.empty() && call_.empty() && !admin_; }
 
  private:
   friend class Policy;

@@ -90,7 +90,7 @@ Status Server::Init() {
   for (const StoreConfig& store : config_.stores) {
     auto service = StoreService::Create(
         store, config_.limits, &methods_,
-        [this](std::uint64_t session, const Status& why) { control_->ReportBroken(session, why); });
+        [this](std::uint64_t session, const Status& why) { control_->ReportGone(session, why); });
     if (!service.ok()) {
       listener.Unlink();
       return std::move(service).status().WithContext(fmt::format("store '{}'", store.name));

@@ -3,6 +3,7 @@
 #define HEARTH_DAEMON_SESSION_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,12 +11,13 @@
 #include "core/base/fd.h"
 #include "core/base/status.h"
 #include "daemon/policy.h"
+#include "ipc/budget.h"
 #include "ipc/session_region.h"
 
 namespace hearth::daemon {
 
-// Created by the control thread, then read-only but for `operations`; destroyed when neither thread
-// needs it any more (shared_ptr).
+// Created by the control thread, then read-only but for `operations`. The writer thread lets go of
+// it first (StoreService::OnGone), then the control thread destroys it.
 struct Session {
   std::uint64_t id = 0;
   Peer peer;
@@ -25,6 +27,8 @@ struct Session {
   std::vector<bool> may_write;         // by namespace id
   std::vector<bool> may_call;          // by method id
   std::vector<std::uint16_t> origins;  // of each channel; unique among live channels of a store
+  std::shared_ptr<ipc::SharedBudget> user_memory;  // of all sessions of the uid; null for no limit
+  ipc::SharedCharge region_charge;  // before the region, so that it is returned after
   ipc::SessionRegion region;
   UniqueFd server_doorbell;                     // eventfd; the client writes, never read here
   std::vector<UniqueFd> client_doorbells;       // write ends, one for each channel

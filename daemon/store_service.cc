@@ -23,28 +23,39 @@ constexpr std::uint64_t kSessionIdleNs = 1'000'000;    // after this a session i
 constexpr std::uint64_t kStopGraceNs = 1'000'000'000;  // for clients that never stop publishing
 constexpr std::uint64_t kWakeTag = 0;                  // epoll data; sessions use their id, from 1
 
+void WarnAboutHugePages(const StoreConfig& config) {
+  if (!config.huge_pages) return;
+  const std::string setting = shm::SharedHugePages();
+  if (setting != "never" && setting != "deny") return;
+  Log::Warn("store '{}' asks for huge pages and gets none: {} says '{}' ('advise' would do)",
+            config.name, shm::kSharedHugePagesFile, setting);
+}
+
 }  // namespace
 
 StoreService::StoreService(StoreConfig config, const LimitsConfig& limits,
-                           const module::MethodRegistry* methods, OnBroken on_broken,
+                           const module::MethodRegistry* methods, OnGone on_gone,
                            cache::Store store)
     : config_(std::move(config)),
       limits_(limits),
       methods_(methods),
-      on_broken_(std::move(on_broken)),
+      on_gone_(std::move(on_gone)),
       store_(std::move(store)) {}
 
 Result<std::unique_ptr<StoreService>> StoreService::Create(const StoreConfig& config,
                                                            const LimitsConfig& limits,
                                                            const module::MethodRegistry* methods,
-                                                           OnBroken on_broken) {
+                                                           OnGone on_gone) {
   HEARTH_ASSIGN(cache::Store store,
                 cache::Store::Create({.name = config.name,
                                       .bytes = config.bytes,
                                       .segment_bytes = config.segment_bytes,
-                                      .namespace_capacity = config.max_namespaces}));
+                                      .namespace_capacity = config.max_namespaces,
+                                      .page_size = config.huge_pages ? shm::PageSize::kHuge
+                                                                     : shm::PageSize::kNormal}));
+  WarnAboutHugePages(config);
   std::unique_ptr<StoreService> service(
-      new StoreService(config, limits, methods, std::move(on_broken), std::move(store)));
+      new StoreService(config, limits, methods, std::move(on_gone), std::move(store)));
   HEARTH_TRY(service->Init());
   return service;
 }
@@ -55,7 +66,8 @@ Status StoreService::Init() {
     const auto id = writer_->CreateNamespace(item.name, {.hard_ttl_ms = item.hard_ttl_ms,
                                                          .soft_ttl_ms = item.soft_ttl_ms,
                                                          .quota_max_bytes = item.quota_max_bytes,
-                                                         .evict = item.evict});
+                                                         .evict = item.evict,
+                                                         .strict = item.strict});
     if (!id.ok()) return id.status();
   }
   HEARTH_ASSIGN(wake_, MakeEventFd());
@@ -164,7 +176,7 @@ void StoreService::Run() {
       continue;
     }
     if (!polled_.empty() && !stopping && now - last_request < spin_.BoundNs()) {
-      for (int i = 0; i < kPausesPerLook; ++i) CpuRelax();
+      for (int i = 0; i < kPausesPerLook && !HasRequests(); ++i) CpuRelax();
       continue;
     }
     std::erase_if(polled_, [this](Served* quiet) { return AnnounceSleep(*quiet); });
@@ -185,30 +197,37 @@ void StoreService::RunCommands() {
     has_commands_.StoreRelaxed(0);
   }
   for (Command& command : commands) {
-    if (command.add) AddServed(std::move(command.add));
-    if (command.remove != 0) Forget(command.remove);
+    if (command.add) {
+      const std::uint64_t id = command.add->id;
+      if (const Status added = AddServed(std::move(command.add)); !added.ok()) LetGo(id, added);
+    }
+    if (command.remove != 0) LetGo(command.remove, Status::Ok());
   }
 }
 
-void StoreService::AddServed(std::shared_ptr<Session> session) {
+Status StoreService::AddServed(std::shared_ptr<Session> session) {
   Served served;
-  served.budget = std::make_unique<ipc::ByteBudget>(limits_.buffered_bytes_per_session);
+  served.budget = std::make_unique<ipc::ByteBudget>(limits_.buffered_bytes_per_session,
+                                                    session->user_memory.get());
   const std::uint64_t id = session->id;
   for (std::uint32_t i = 0; i < session->region.geometry().channels; ++i) {
-    auto channel = ChannelServer::Create(
-        {.writer = writer_.get(), .methods = methods_, .max_message_bytes = limits_.message_bytes},
-        session.get(), i, served.budget.get());
-    if (!channel.ok()) return on_broken_(id, channel.status());
+    auto channel = ChannelServer::Create({.writer = writer_.get(),
+                                          .methods = methods_,
+                                          .scratch = &scratch_,
+                                          .max_message_bytes = limits_.message_bytes},
+                                         session.get(), i, served.budget.get());
+    if (!channel.ok()) return channel.status();
     served.channels.push_back(std::move(*channel));
   }
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = id;
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, session->server_doorbell.get(), &event) != 0)
-    return on_broken_(id, ErrnoStatus(errno, "cannot watch the doorbell"));
+    return ErrnoStatus(errno, "cannot watch the doorbell");
   served.session = std::move(session);
   // Polled at first: the client may have published before it was served.
   Poll(sessions_.emplace(id, std::move(served)).first->second);
+  return Status::Ok();
 }
 
 void StoreService::Poll(Served& served) {
@@ -219,13 +238,21 @@ void StoreService::Poll(Served& served) {
   polled_.push_back(&served);
 }
 
+bool StoreService::HasRequests() const {
+  for (const Served* served : polled_) {
+    for (const auto& channel : served->channels)
+      if (channel->HasRequests()) return true;
+  }
+  return false;
+}
+
 std::uint32_t StoreService::ServePolled(std::uint64_t now) {
   std::uint32_t total = 0;
   for (std::size_t i = 0; i < polled_.size();) {
     Served& served = *polled_[i];
     const auto count = ServeSession(served);
     if (!count.ok()) {
-      Break(served.session->id, count.status());  // takes it out of polled_
+      LetGo(served.session->id, count.status());  // takes it out of polled_
       continue;
     }
     total += *count;
@@ -250,9 +277,10 @@ Result<std::uint32_t> StoreService::ServeSession(Served& served) {
   return total;
 }
 
-void StoreService::Break(std::uint64_t session_id, const Status& why) {
+void StoreService::LetGo(std::uint64_t session_id, const Status& why) {
   Forget(session_id);
-  on_broken_(session_id, why);
+  // Last: whoever hears it gives the session's origins to another one.
+  on_gone_(session_id, why);
 }
 
 void StoreService::Forget(std::uint64_t session_id) {

@@ -30,14 +30,16 @@ namespace hearth::daemon {
 // more, the thread sleeps in epoll_wait.
 class StoreService {
  public:
-  // Called on the writer thread when a session broke its rings; it is no longer served then.
-  using OnBroken = std::function<void(std::uint64_t session_id, const Status& why)>;
+  // Called on the writer thread when it has let go of a session: nothing of it is executed any more
+  // and no reference to it is held. `why` is OK when Remove() asked for it, else what the session
+  // did. Remove() is always answered; after a session broke its rings that is a second call.
+  using OnGone = std::function<void(std::uint64_t session_id, const Status& why)>;
 
   // Creates the store and its namespaces. Starts no thread yet.
   static Result<std::unique_ptr<StoreService>> Create(const StoreConfig& config,
                                                       const LimitsConfig& limits,
                                                       const module::MethodRegistry* methods,
-                                                      OnBroken on_broken);
+                                                      OnGone on_gone);
   // Stops and joins.
   ~StoreService();
 
@@ -45,8 +47,8 @@ class StoreService {
   // Serves what clients have published so far, then ends the thread. Idempotent.
   void Stop();
 
-  // Begins and ends serving a session. Asynchronous; thread-safe. After Remove the writer thread
-  // drops its reference in its next round.
+  // Begins and ends serving a session. Asynchronous; thread-safe. The writer thread lets go in its
+  // next round and says so; after Stop() it has let go of all and says nothing.
   void Add(std::shared_ptr<Session> session);
   void Remove(std::uint64_t session_id);
 
@@ -70,17 +72,20 @@ class StoreService {
   };
 
   StoreService(StoreConfig config, const LimitsConfig& limits,
-               const module::MethodRegistry* methods, OnBroken on_broken, cache::Store store);
+               const module::MethodRegistry* methods, OnGone on_gone, cache::Store store);
   Status Init();
 
   void Run();
   void RunCommands();
-  void AddServed(std::shared_ptr<Session> session);
+  Status AddServed(std::shared_ptr<Session> session);
+  // A glance at the polled rings, without the work of a round.
+  bool HasRequests() const;
   // One round over the polled sessions; how many records it served.
   std::uint32_t ServePolled(std::uint64_t now);
   // An error means that the session has broken its rings.
   Result<std::uint32_t> ServeSession(Served& served);
-  void Break(std::uint64_t session_id, const Status& why);
+  // Forgets a session and tells.
+  void LetGo(std::uint64_t session_id, const Status& why);
   void Forget(std::uint64_t session_id);
   void Poll(Served& served);
   // Makes the session ring for its next request; the caller takes it out of polled_. False, and
@@ -93,7 +98,7 @@ class StoreService {
   StoreConfig config_;
   LimitsConfig limits_;
   const module::MethodRegistry* methods_;
-  OnBroken on_broken_;
+  OnGone on_gone_;
   cache::Store store_;
   std::unique_ptr<cache::StoreWriter> writer_;
 
@@ -107,6 +112,7 @@ class StoreService {
   Atomic<std::uint64_t> operations_{0};
 
   // Of the writer thread alone.
+  ChannelServer::Scratch scratch_;
   std::map<std::uint64_t, Served> sessions_;
   std::vector<Served*> polled_;
   std::vector<ipc::Watch> watches_;

@@ -24,6 +24,8 @@ type Client struct {
 	store   *index.Store
 	info    Info
 	closed  atomic.Bool
+	// background is what must have ended when Close returns.
+	background sync.WaitGroup
 
 	// Names that were looked up before: replaced as a whole, read without a lock.
 	names      sync.Mutex // serializes changes
@@ -79,18 +81,20 @@ func (c *Client) Close() error {
 	c.closed.Store(true)
 	c.session.Close(ErrClosed)
 	c.control.Close()
+	c.background.Wait()
 	return nil
 }
 
-// Namespace returns a namespace by name. The first call for a name asks hearthd and may wait for it;
-// use [Client.NamespaceContext] to bound that.
+// Namespace returns a namespace by name. The first call for a name asks hearthd and waits for it, for
+// at most 5 seconds ([WithControlTimeout]); use [Client.NamespaceContext] for another bound.
 //
 // Errors: ErrUnknownNamespace, ErrPermission, ErrNotRunning, ErrClosed.
 func (c *Client) Namespace(name string) (*Namespace, error) {
 	return c.NamespaceContext(context.Background(), name)
 }
 
-// NamespaceContext is Namespace with a context.
+// NamespaceContext is Namespace with a context, whose deadline, if it has one, takes the place of the 5
+// seconds.
 func (c *Client) NamespaceContext(ctx context.Context, name string) (*Namespace, error) {
 	if n := (*c.namespaces.Load())[name]; n != nil {
 		return n, nil
@@ -139,7 +143,7 @@ func (c *Client) nameError(ctx context.Context, op, name string, unknown, err er
 	switch {
 	case c.closed.Load():
 		e.sentinel, e.cause, e.Message = ErrClosed, nil, ErrClosed.Error()
-	case errors.Is(err, control.ErrEnded):
+	case errors.Is(err, control.ErrEnded), errors.Is(err, control.ErrNoAnswer):
 		e.sentinel = ErrNotRunning
 	case errors.As(err, &stated):
 		e.Code, e.cause = Code(stated.Code), nil
@@ -162,10 +166,12 @@ func (c *Client) nameError(ctx context.Context, op, name string, unknown, err er
 // that is longer than what is reserved for it travels in parts, which takes longer.
 //
 // ctx's deadline travels with the request, and hearthd drops what it could not start in time. When
-// ctx ends while the request is in flight, Call returns at once and hearthd is told.
+// ctx ends while the request is in flight, Call returns at once and hearthd is told. Without a deadline
+// it waits as long as the method takes; only the first Call of a method, which asks hearthd for its
+// name, waits for that answer for at most 5 seconds ([WithControlTimeout]).
 //
-// Errors: ErrUnknownMethod, ErrPermission, ErrValueTooLarge, ErrNotRunning, ErrClosed, ctx's, and
-// those of the method, all as *Error.
+// Errors: ErrUnknownMethod, ErrPermission, ErrValueTooLarge, ErrOverloaded, ErrNotRunning, ErrClosed,
+// ctx's, and those of the method, all as *Error.
 func (c *Client) Call(ctx context.Context, method string, dst, request []byte) ([]byte, error) {
 	id, err := c.method(ctx, method)
 	if err != nil {
@@ -242,6 +248,9 @@ func operationError(op, name string, traceID [16]byte, result *session.Result) e
 		e.sentinel = ErrPermission
 	case CodeResourceExhausted:
 		e.sentinel = ErrStoreFull
+		if op == "call" {
+			e.sentinel = ErrOverloaded
+		}
 	case CodeUnavailable:
 		e.sentinel = ErrNotRunning
 	case CodeDeadlineExceeded:

@@ -17,10 +17,11 @@ import (
 	"github.com/hearthd/hearth/go-binding/internal/shm"
 )
 
-// Dial connects to hearthd, maps the store and opens a session. ctx bounds the handshake only.
+// Dial connects to hearthd, maps the store and opens a session. ctx bounds the handshake only; without
+// a deadline it takes at most 5 seconds ([WithControlTimeout]).
 //
 // Errors: ErrNotRunning, ErrPermission, ErrSocketPath, ErrNotHearth, ErrIncompatible (with
-// *IncompatibleError), ErrUnknownStore, ErrStoreFull (too many sessions), or ctx's.
+// *IncompatibleError), ErrUnknownStore, ErrOverloaded (too many sessions, too much memory), or ctx's.
 func Dial(ctx context.Context, options ...Option) (*Client, error) {
 	c := newConfig(options)
 	client, err := dial(ctx, c)
@@ -43,6 +44,7 @@ func dial(ctx context.Context, c config) (*Client, error) {
 	connection, welcome, err := control.Dial(ctx, c.socket, control.Options{
 		Name: c.name, Version: Version, Store: c.store, Channels: uint16(channels),
 		RequestRingBytes: uint32(c.requestBytes), ResponseBytes: uint32(c.responseBytes),
+		Timeout: c.controlTimeout,
 	})
 	if err != nil {
 		return nil, err
@@ -75,7 +77,15 @@ func dial(ctx context.Context, c config) (*Client, error) {
 		<-connection.Ended()
 		opened.Fail(connection.Cause())
 	}()
-	return newClient(connection, opened, store, welcome), nil
+	client := newClient(connection, opened, store, welcome)
+	if c.populateBytes > 0 {
+		client.background.Add(1)
+		go func() {
+			defer client.background.Done()
+			store.Populate(c.populateBytes, func() bool { return !client.closed.Load() })
+		}()
+	}
+	return client, nil
 }
 
 // mappings are the stores this process has mapped, so that many clients of one store share one
@@ -150,7 +160,7 @@ func dialError(socket string, err error) error {
 		case CodePermissionDenied:
 			e.sentinel = ErrPermission
 		case CodeResourceExhausted:
-			e.sentinel = ErrStoreFull
+			e.sentinel = ErrOverloaded
 		case CodeUnavailable:
 			e.sentinel = ErrNotRunning
 		}
@@ -164,7 +174,11 @@ func dialError(socket string, err error) error {
 		e.Code = CodeCancelled
 	case errors.Is(err, fs.ErrPermission):
 		e.Code, e.sentinel = CodePermissionDenied, ErrPermission
-	default:
+	case errors.Is(err, control.ErrNotRunning):
+		e.sentinel = ErrNotRunning
+		e.Message += "; start it with `systemctl start hearthd`, or `hearthd` for this user alone, " +
+			"or say with WithSocket or $HEARTH_SOCKET where it listens"
+	default: // control.ErrNoAnswer among them
 		e.sentinel = ErrNotRunning
 	}
 	return e

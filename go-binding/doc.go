@@ -53,6 +53,7 @@
 //	ErrNotRunning              UNAVAILABLE           go on without the cache; dial again later
 //	ErrClosed                  UNAVAILABLE           the program closed the Client
 //	ErrStoreFull               RESOURCE_EXHAUSTED    wait Error.RetryAfter if positive
+//	ErrOverloaded              RESOURCE_EXHAUSTED    a Call or Dial: send less at once, or later
 //	ErrPermission              PERMISSION_DENIED     the policy in hearthd's configuration
 //	ErrInvalidKey              INVALID_ARGUMENT      1 to 1024 bytes
 //	ErrInvalidTTL              INVALID_ARGUMENT      positive, soft not above hard
@@ -65,6 +66,10 @@
 //	ErrSocketPath              INVALID_ARGUMENT      at most 107 bytes
 //	context.DeadlineExceeded   DEADLINE_EXCEEDED     -
 //	context.Canceled           CANCELLED             -
+//
+// Dial, Namespace and the first Call of a method give up after 5 seconds, with ErrNotRunning, when their
+// context has no deadline ([WithControlTimeout]). Every other operation waits as long as its context
+// lets it.
 //
 // [Error.Execution] says whether a failed operation may have had its effect. NotStarted is only
 // claimed when it is certain: the request was never completely sent, or hearthd said so. A request

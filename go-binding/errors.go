@@ -12,7 +12,7 @@ import (
 var (
 	// ErrNotFound: the key does not exist, or has expired.
 	ErrNotFound = errors.New("hearth: no such key")
-	// ErrNotRunning: hearthd cannot be reached, or the session with it is over.
+	// ErrNotRunning: hearthd cannot be reached, does not answer, or the session with it is over.
 	ErrNotRunning = errors.New("hearth: hearthd is not running")
 	// ErrPermission: hearthd's policy, or the permissions of its socket, refuse this user.
 	ErrPermission = errors.New("hearth: permission denied")
@@ -31,12 +31,15 @@ var (
 	// ErrStoreFull: the namespace or the store is full and does not evict, or hearthd is at a limit.
 	// [Error.RetryAfter] says whether waiting helps.
 	ErrStoreFull = errors.New("hearth: no room")
+	// ErrOverloaded: a Call or Dial met a limit of hearthd or of the method; it says nothing about the store.
+	// [Error.RetryAfter] says whether waiting helps.
+	ErrOverloaded = errors.New("hearth: at a limit")
 	// ErrIncompatible: hearthd speaks another version; [*IncompatibleError] has both.
 	ErrIncompatible = errors.New("hearth: client and hearthd are of incompatible versions")
 	// ErrSocketPath: the path is longer than the 107 bytes a Unix socket can have.
 	ErrSocketPath = errors.New("hearth: the socket path is too long")
-	// ErrNotHearth: something else answers on that socket.
-	ErrNotHearth = errors.New("hearth: what listens on the socket is not hearthd")
+	// ErrNotHearth: what is at the path is no socket, or something else answers on it.
+	ErrNotHearth = errors.New("hearth: what is at the socket's path is not hearthd")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("hearth: the client is closed")
 )

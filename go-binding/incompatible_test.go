@@ -51,7 +51,7 @@ func TestAnswersToHello(t *testing.T) {
 		code hearth.Code
 	}{
 		"permission":        {stated(7), hearth.ErrPermission, hearth.CodePermissionDenied},
-		"too many sessions": {stated(8), hearth.ErrStoreFull, hearth.CodeResourceExhausted},
+		"too many sessions": {stated(8), hearth.ErrOverloaded, hearth.CodeResourceExhausted},
 		"shutting down":     {stated(14), hearth.ErrNotRunning, hearth.CodeUnavailable},
 		"another answer":    {func(m controlwire.ServerMessageBuilder) { m.NewStatus() }, hearth.ErrNotHearth, hearth.CodeFailedPrecondition},
 		"no descriptors": {func(m controlwire.ServerMessageBuilder) {

@@ -187,6 +187,27 @@ func TestCallSizes(t *testing.T) {
 	wantError(t, err, hearth.ErrValueTooLarge, hearth.CodeInvalidArgument, hearth.NotStarted)
 }
 
+func TestACallAtALimitIsNotAFullStore(t *testing.T) {
+	daemon := hearthtest.Start(t, hearthtest.WithNamespace("full", `quota_max = "4MiB"`, `eviction = "none"`),
+		hearthtest.WithConfig("[limits]\nbuffered_per_session = \"64KiB\""))
+	client := daemon.Dial(t)
+	_, err := client.Call(background, "hearth.echo", nil, make([]byte, 1<<20))
+	wantError(t, err, hearth.ErrOverloaded, hearth.CodeResourceExhausted, hearth.NotStarted)
+	if errors.Is(err, hearth.ErrStoreFull) {
+		t.Error("a Call reports a full store: ", err)
+	}
+	full := namespace(t, client, "full")
+	for i := 0; err == nil || !errors.Is(err, hearth.ErrStoreFull); i++ {
+		if err = full.Set(background, fmt.Sprint("k", i), make([]byte, 16<<10)); i == 1000 {
+			t.Fatal("the namespace does not fill up: ", err)
+		}
+	}
+	wantError(t, err, hearth.ErrStoreFull, hearth.CodeResourceExhausted, hearth.NotStarted)
+	if errors.Is(err, hearth.ErrOverloaded) {
+		t.Error("a full namespace is reported as overload: ", err)
+	}
+}
+
 func TestManyGoroutines(t *testing.T) {
 	_, client, ns := start(t, hearth.WithChannels(2), hearth.WithRingBytes(16<<10, 16<<10))
 	var wg sync.WaitGroup

@@ -6,6 +6,7 @@
 #include <capnp/serialize.h>
 #include <kj/exception.h>
 
+#include "core/base/utf8.h"
 #include "ipc/control.capnp.h"
 #include "ipc/control_message.h"
 #include "ipc/control_socket.h"
@@ -41,9 +42,9 @@ Hello Read(wire::Hello::Reader from) {
   to.protocol_max = from.getProtocolMax();
   to.store_layout = Read(from.getStoreLayout());
   to.session_layout = Read(from.getSessionLayout());
-  to.client_name = Printable(from.getClientName()).substr(0, kMaxClientNameBytes);
-  to.client_version = Printable(from.getClientVersion()).substr(0, kMaxClientNameBytes);
-  to.store = Printable(from.getStore()).substr(0, kMaxClientNameBytes);
+  to.client_name = CutUtf8(Printable(from.getClientName()), kMaxClientNameBytes);
+  to.client_version = CutUtf8(Printable(from.getClientVersion()), kMaxClientNameBytes);
+  to.store = CutUtf8(Printable(from.getStore()), kMaxClientNameBytes);
   to.channels = from.getChannels();
   to.request_ring_bytes = from.getRequestRingBytes();
   to.response_ring_bytes = from.getResponseRingBytes();

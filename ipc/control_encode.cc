@@ -8,6 +8,7 @@
 #include <capnp/serialize.h>
 #include <kj/exception.h>
 
+#include "core/base/utf8.h"
 #include "ipc/control.capnp.h"
 #include "ipc/control_message.h"
 #include "ipc/control_socket.h"
@@ -48,7 +49,7 @@ void Write(const Hello& from, wire::Hello::Builder to) {
 
 void Write(const ErrorReply& from, wire::Error::Builder to) {
   to.setCode(static_cast<std::uint16_t>(from.code));
-  to.setMessage(Text(from.message.substr(0, kMaxErrorMessageBytes)));
+  to.setMessage(Text(std::string(CutUtf8(from.message, kMaxErrorMessageBytes))));
   if (!from.mismatch) return;
   auto mismatch = to.initMismatch();
   mismatch.setSubject(static_cast<wire::Mismatch::Subject>(from.mismatch->subject));

@@ -67,6 +67,9 @@ Status ConnectStatus(int error_number, const std::string& path) {
   switch (error_number) {
     case ENOENT:
       return Error(Code::kUnavailable, "hearthd is not running: there is no socket '{}'", path);
+    case ENOTDIR:
+      return Error(Code::kFailedPrecondition, "'{}' lies below something that is no directory",
+                   path);
     case ECONNREFUSED:
       if (found && !S_ISSOCK(info.st_mode))
         return Error(Code::kFailedPrecondition, "'{}' is not a socket", path);
@@ -76,6 +79,11 @@ Status ConnectStatus(int error_number, const std::string& path) {
                    "'{}' is a socket of another type: some other program listens there", path);
     case EACCES:
     case EPERM:
+      if (!found)
+        return Error(Code::kPermissionDenied,
+                     "this user (uid {}) may not enter the directory of '{}'; see the directory's "
+                     "owner, group and mode",
+                     ::geteuid(), path);
       return Error(Code::kPermissionDenied,
                    "this user (uid {}) may not connect to '{}'; see the socket's owner, group and "
                    "mode",

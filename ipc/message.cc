@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/utf8.h"
 
 namespace hearth::ipc {
 namespace {
@@ -127,6 +128,7 @@ Result<Assembled> MessageAssembler<Header>::Begin(const Header& header, const Re
     outcome = Assembled::kTooLong;
   } else if (!limits_.budget->TryTake(open.announced)) {
     outcome = Assembled::kNoBudget;
+    refused_bytes_ = open.announced;
   } else {
     open.charged = open.announced;
     ring.AppendTo(record, kAnnouncementBytes, &open.payload);
@@ -221,7 +223,7 @@ Status ResponseSender::Send(const ResponseHeader& header, Pieces payload,
   if (out.status != 0) {
     std::string message;
     for (std::string_view piece : payload) message += piece;
-    const std::string_view cut[] = {std::string_view(message).substr(0, kMaxErrorMessageBytes)};
+    const std::string_view cut[] = {CutUtf8(message, kMaxErrorMessageBytes)};
     return Append(out, cut);
   }
   const std::uint64_t length = TotalBytes(payload);
@@ -236,8 +238,7 @@ Status ResponseSender::Send(const ResponseHeader& header, Pieces payload,
   if (!budget_->TryTake(length)) {
     out.status = static_cast<std::uint16_t>(Code::kResourceExhausted);
     const std::string message =
-        fmt::format("the answer has {} bytes and {} of {} bytes for unsent answers are in use",
-                    length, budget_->used(), budget_->limit());
+        fmt::format("the answer has {} bytes: {}", length, budget_->Refusal(length).message());
     const std::string_view piece[] = {message};
     return Append(out, piece);
   }

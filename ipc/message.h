@@ -7,8 +7,7 @@
 // Nothing here ever waits. What does not fit now stays pending inside the object, and the caller
 // tries again when space or credit has come.
 //
-// Thread safety: one thread at a time per object; a ByteBudget and all that share it belong to one
-// thread.
+// Thread safety: one thread at a time per object, and for all that share a ByteBudget.
 #ifndef HEARTH_IPC_MESSAGE_H_
 #define HEARTH_IPC_MESSAGE_H_
 
@@ -21,31 +20,11 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "ipc/budget.h"
 #include "ipc/ring.h"
 #include "ipc/session_layout.h"
 
 namespace hearth::ipc {
-
-// Bytes that several assemblers and senders may hold in memory together.
-class ByteBudget {
- public:
-  explicit ByteBudget(std::uint64_t limit) : limit_(limit) {}
-  ByteBudget(const ByteBudget&) = delete;
-  ByteBudget& operator=(const ByteBudget&) = delete;
-
-  bool TryTake(std::uint64_t bytes) {
-    if (bytes > limit_ - used_) return false;
-    used_ += bytes;
-    return true;
-  }
-  void Return(std::uint64_t bytes) { used_ -= bytes; }
-  std::uint64_t used() const { return used_; }
-  std::uint64_t limit() const { return limit_; }
-
- private:
-  std::uint64_t limit_;
-  std::uint64_t used_ = 0;
-};
 
 // --------------------------------------------------------------------------------------- splitter
 // Writes one request of any length into a ring, in as many steps as the ring has room for. One
@@ -110,6 +89,9 @@ class MessageAssembler {
   // is none, or when it was refused (kTooLong, kNoBudget) and so answered already.
   std::optional<Header> Drop(std::uint32_t call_id);
 
+  // After kNoBudget: the reason, which names the limit.
+  Status Refusal() const { return limits_.budget->Refusal(refused_bytes_); }
+
   std::size_t open() const { return open_.size(); }
 
  private:
@@ -127,6 +109,7 @@ class MessageAssembler {
   void Close(typename std::map<std::uint32_t, Open>::iterator it);
 
   AssemblerLimits limits_;
+  std::uint64_t refused_bytes_ = 0;
   std::map<std::uint32_t, Open> open_;
 };
 
@@ -176,7 +159,9 @@ class ResponseSender {
   // kept back from its credit). Unknown ids are ignored, as above. Errors as Send.
   Status Cancel(std::uint32_t call_id);
 
-  // Gives everything appended to the client; true if it must be woken with RingPipe().
+  // Gives everything appended to the client, without a look at whether it must be woken.
+  void Publish() { producer_.Publish(); }
+  // Gives it, and says whether the client must be woken with RingPipe().
   [[nodiscard]] bool PublishMustRing(const Atomic<std::uint64_t>& client_asleep) {
     return producer_.PublishMustRing(client_asleep, kClientWaitsForResponse);
   }

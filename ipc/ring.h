@@ -145,6 +145,8 @@ class RingConsumer {
   // Gives them back, and says whether a producer waiting for space must be woken.
   [[nodiscard]] bool ReleaseMustRing(const Atomic<std::uint64_t>& flag, std::uint64_t bits);
 
+  // Whether tail has moved since Next() last looked; a hint, which checks nothing.
+  bool HasMore() const { return memory_.tail->LoadRelaxed() != position_; }
   bool has_unreleased() const { return position_ != released_; }
   std::uint64_t released() const { return released_; }
   // For sleeping until more is published than this consumer has seen.

@@ -96,19 +96,28 @@ std::uint32_t LegalRingBytes(std::uint32_t wanted, std::uint32_t limit) {
   return wanted <= kMinRingBytes ? kMinRingBytes : std::bit_ceil(wanted);
 }
 
+void SessionRegion::Arrange(const SessionGeometry& geometry) {
+  geometry_ = geometry;
+  pin_offset_ = kSessionHeaderBytes;
+  channel_offset_ = RoundUp(pin_offset_ + geometry.pins * sizeof(PinRecord), kPageBytes);
+  request_ring_offset_ = sizeof(ChannelControl);
+  response_ring_offset_ = request_ring_offset_ + geometry.request_ring_bytes;
+  touch_offset_ = response_ring_offset_ + geometry.response_ring_bytes;
+  channel_stride_ =
+      RoundUp(touch_offset_ + geometry.touch_entries * sizeof(std::uint64_t), kPageBytes);
+}
+
+std::uint64_t SessionRegion::BytesOf(const SessionGeometry& geometry) {
+  SessionRegion region;
+  region.Arrange(geometry);
+  return region.channel_offset_ + region.channel_stride_ * geometry.channels;
+}
+
 Result<SessionRegion> SessionRegion::Create(const SessionGeometry& geometry) {
   HEARTH_TRY(CheckGeometry(geometry, Code::kInvalidArgument));
   SessionRegion region;
-  region.geometry_ = geometry;
-  region.pin_offset_ = kSessionHeaderBytes;
-  region.channel_offset_ =
-      RoundUp(region.pin_offset_ + geometry.pins * sizeof(PinRecord), kPageBytes);
-  region.request_ring_offset_ = sizeof(ChannelControl);
-  region.response_ring_offset_ = region.request_ring_offset_ + geometry.request_ring_bytes;
-  region.touch_offset_ = region.response_ring_offset_ + geometry.response_ring_bytes;
-  region.channel_stride_ =
-      RoundUp(region.touch_offset_ + geometry.touch_entries * sizeof(std::uint64_t), kPageBytes);
-  const std::uint64_t bytes = region.channel_offset_ + region.channel_stride_ * geometry.channels;
+  region.Arrange(geometry);
+  const std::uint64_t bytes = BytesOf(geometry);
 
   HEARTH_ASSIGN(region.fd_,
                 shm::CreateMemory(fmt::format("hearth-session-{}", geometry.session_id), bytes));

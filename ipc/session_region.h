@@ -49,6 +49,8 @@ class SessionRegion {
   // Daemon: a new region of zeroed rings, published and mapped. kInvalidArgument for a geometry
   // outside the limits, kResourceExhausted without memory.
   static Result<SessionRegion> Create(const SessionGeometry& geometry);
+  // How large that region is, before it is made. REQUIRES: a geometry within the limits.
+  static std::uint64_t BytesOf(const SessionGeometry& geometry);
 
   // Maps and validates a region: the client with the descriptor of Welcome, the daemon with one it
   // got back after a restart. Takes the descriptor. kFailedPrecondition for another layout (the
@@ -68,6 +70,8 @@ class SessionRegion {
 
  private:
   SessionRegion() = default;
+  // Fills in geometry and offsets.
+  void Arrange(const SessionGeometry& geometry);
 
   SessionGeometry geometry_;
   // Checked copies of the offsets in SessionHeader.

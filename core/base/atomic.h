@@ -41,6 +41,12 @@ class Atomic {
   T LoadRelaxed() const { return __atomic_load_n(&value_, __ATOMIC_RELAXED); }
   void StoreRelaxed(T value) { __atomic_store_n(&value_, value, __ATOMIC_RELAXED); }
   T AddRelaxed(T delta) { return __atomic_fetch_add(&value_, delta, __ATOMIC_RELAXED); }
+  // Stores `desired` if the word equals `expected`; returns whether it did. For counters that must
+  // not exceed a limit.
+  bool CompareExchangeRelaxed(T expected, T desired) {
+    return __atomic_compare_exchange_n(&value_, &expected, desired, /*weak=*/false,
+                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  }
 
   // Hand-over: what the writer did before StoreRelease is visible after LoadAcquire saw its value.
   T LoadAcquire() const { return __atomic_load_n(&value_, __ATOMIC_ACQUIRE); }

@@ -51,6 +51,10 @@ std::uint64_t FailpointHits(std::string_view name) {
 }
 
 Status ArmFailpoints(std::string_view specification) {
+#if !defined(HEARTH_FAILPOINTS)
+  if (!specification.empty())
+    return Error(Code::kUnimplemented, "HEARTH_FAILPOINTS is set, and this program has none");
+#endif
   while (!specification.empty()) {
     std::size_t comma = specification.find(',');
     std::string_view item = specification.substr(0, comma);

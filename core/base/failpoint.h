@@ -7,7 +7,8 @@
 // In-process tests install a function; a daemon under test is armed through the environment:
 //   HEARTH_FAILPOINTS="cache.after_body=kill@3,writer.before_sleep=stop"
 // kill: SIGKILL to itself; stop: SIGSTOP to itself (the test continues it); @N: at the N-th hit
-// only (default 1). Names that do not exist never fire; tests assert that theirs did.
+// only (default 1). Names that do not exist never fire; tests assert that theirs did. Nothing but
+// the environment that hearthd was started with arms a point: no request of a client does.
 #ifndef HEARTH_CORE_BASE_FAILPOINT_H_
 #define HEARTH_CORE_BASE_FAILPOINT_H_
 
@@ -27,7 +28,7 @@ void ClearFailpoint(std::string_view name);
 // Times the point was reached since it was set.
 std::uint64_t FailpointHits(std::string_view name);
 
-// Arms the points of a specification as above.
+// Arms the points of a specification as above. kUnimplemented where they are compiled out.
 Status ArmFailpoints(std::string_view specification);
 
 namespace internal {

@@ -40,7 +40,8 @@ Result<std::uint16_t> StoreWriter::CreateNamespace(std::string_view name,
   for (std::uint32_t id = 1; id < view_.namespace_capacity(); ++id) {
     NamespaceRecord& record = view_.namespace_record(id);
     if (record.state.LoadRelaxed() != static_cast<std::uint32_t>(NamespaceState::kFree)) continue;
-    record.flags = options.evict ? 0 : kNamespaceNoEvict;
+    record.flags =
+        (options.evict ? 0 : kNamespaceNoEvict) | (options.strict ? kNamespaceStrict : 0);
     record.flushed_version.StoreRelaxed(view_.header().last_version.LoadRelaxed());
     record.default_hard_ttl_ms.StoreRelaxed(options.hard_ttl_ms);
     record.default_soft_ttl_ms.StoreRelaxed(options.soft_ttl_ms);

@@ -98,7 +98,8 @@ Result<Store> Store::Create(const StoreOptions& options, const Clock& clock) {
   HEARTH_TRY(CheckOptions(options));
   StoreHeader plan{};
   const std::uint64_t bytes = LayOut(options, &plan);
-  HEARTH_ASSIGN(UniqueFd fd, shm::CreateMemory("hearth-store-" + options.name, bytes));
+  HEARTH_ASSIGN(UniqueFd fd,
+                shm::CreateMemory("hearth-store-" + options.name, bytes, options.page_size));
   HEARTH_ASSIGN(UniqueFd read_only_fd, shm::OpenReadOnly(fd));
   HEARTH_ASSIGN(shm::Mapping mapping, shm::Mapping::Map(fd.get(), shm::Access::kReadWrite));
 

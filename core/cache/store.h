@@ -20,6 +20,7 @@ struct StoreOptions {
   std::uint64_t bytes = std::uint64_t{256} << 20U;
   std::uint64_t segment_bytes = std::uint64_t{1} << kDefaultSegmentShift;  // power of two
   std::uint32_t namespace_capacity = 4096;
+  shm::PageSize page_size = shm::PageSize::kNormal;
 };
 inline constexpr std::uint32_t kMinSegments = 8;
 

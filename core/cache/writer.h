@@ -23,6 +23,7 @@ struct NamespaceOptions {
   std::uint64_t soft_ttl_ms = 0;
   std::uint64_t quota_max_bytes = 0;  // 0 = the whole store; else at least two segments
   bool evict = true;                  // false: a full namespace refuses writes instead
+  bool strict = false;                // its reads miss while the writer's heartbeat is stale
 };
 
 // A century; longer TTLs are a mistake of units, and sums stay far from overflow.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
@@ -41,9 +42,32 @@ std::uint64_t AvailableBytes() {
   return std::numeric_limits<std::uint64_t>::max();
 }
 
+// Allocates as much as possible in huge pages: only a page fault in a mapping that was advised gets
+// them, fallocate does not. All of it is an attempt; what is missing afterwards comes from
+// fallocate, which also reports that there is no more memory.
+void AllocateHuge(int fd, std::uint64_t bytes) {
+  try {
+    bi::mapped_region mapped(MappableFd(fd), bi::read_write, 0, static_cast<std::size_t>(bytes));
+    if (::madvise(mapped.get_address(), mapped.get_size(), MADV_HUGEPAGE) == 0)
+      static_cast<void>(::madvise(mapped.get_address(), mapped.get_size(), MADV_POPULATE_WRITE));
+  } catch (const bi::interprocess_exception&) {
+    // Without address space for it there are none.
+  }
+}
+
 }  // namespace
 
-Result<UniqueFd> CreateMemory(const std::string& name, std::uint64_t bytes) {
+std::string SharedHugePages() {
+  // All settings in a line, the current one in brackets.
+  std::ifstream file(kSharedHugePagesFile);
+  std::string word;
+  while (file >> word) {
+    if (word.size() > 2 && word.front() == '[') return word.substr(1, word.size() - 2);
+  }
+  return "";
+}
+
+Result<UniqueFd> CreateMemory(const std::string& name, std::uint64_t bytes, PageSize page_size) {
   if (const std::uint64_t available = AvailableBytes(); bytes > available)
     return Error(Code::kResourceExhausted,
                  "cannot allocate {} bytes of shared memory: the machine has {} left", bytes,
@@ -52,6 +76,11 @@ Result<UniqueFd> CreateMemory(const std::string& name, std::uint64_t bytes) {
   if (!fd.valid()) return ErrnoStatus(errno, "cannot create a memory file");
   if (::fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0)
     return ErrnoStatus(errno, "cannot restrict the mode of a memory file");
+  if (page_size == PageSize::kHuge) {
+    if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0)
+      return ErrnoStatus(errno, "cannot size a memory file");
+    AllocateHuge(fd.get(), bytes);
+  }
   int rc = 0;
   do {
     rc = ::fallocate(fd.get(), 0, 0, static_cast<off_t>(bytes));

@@ -19,7 +19,20 @@ namespace hearth::shm {
 //  * mode 0600. A memfd is born with mode 0777, and a process of another uid that holds only
 //    a read-only descriptor could otherwise reopen it writable through /proc/self/fd.
 // `name` shows up in /proc/PID/maps. kResourceExhausted when memory or descriptors run out.
-Result<UniqueFd> CreateMemory(const std::string& name, std::uint64_t bytes);
+//
+// PageSize::kHuge asks the kernel for transparent huge pages, which make random reads of a large
+// store quicker (fewer misses of the TLB). Whether it has any to give is up to the machine, see
+// SharedHugePages(); without them the memory is the same but for that.
+enum class PageSize { kNormal, kHuge };
+Result<UniqueFd> CreateMemory(const std::string& name, std::uint64_t bytes,
+                              PageSize page_size = PageSize::kNormal);
+
+// The machine's setting of huge pages for shared memory: "always", "within_size", "advise",
+// "never", "deny" or "force", of which "never" and "deny" leave PageSize::kHuge without effect.
+// Empty when the kernel does not say.
+std::string SharedHugePages();
+inline constexpr const char* kSharedHugePagesFile =
+    "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
 // A read-only open file description of the same memory, for handing to readers.
 Result<UniqueFd> OpenReadOnly(const UniqueFd& memory);

@@ -1,5 +1,5 @@
-// The checked-in vectors are what this build computes, the checked-in store image is still
-// readable, and core/cache/FORMAT.md says what the code does.
+// The checked-in vectors are what this build computes and decodes, the checked-in store image is
+// still readable, and core/cache/FORMAT.md says what the code does.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -14,6 +14,7 @@
 
 #include "core/cache/reader.h"
 #include "core/shm/memory.h"
+#include "tests/conformance/control_vectors.h"
 #include "tests/conformance/vectors.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_clock.h"
@@ -51,14 +52,6 @@ TEST_CASE("vectors: the checked-in files are what this build writes") {
     const bool same = checked_in == file.second;
     CHECK_MESSAGE(same, file.first << ": " << Difference(checked_in, file.second));
   }
-}
-
-std::string Unhex(std::string_view text) {
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2)
-    bytes += static_cast<char>(digit(text[i]) * 16 + digit(text[i + 1]));
-  return bytes;
 }
 
 // Value of `"name": ...` in a line of our own JSON, quotes removed.
@@ -122,6 +115,55 @@ TEST_CASE("image: the checked-in store of this layout version is read by this bu
   const std::string bytes = gunzip->channel().ReceiveAll();
   REQUIRE(gunzip->Wait() == 0);
   CheckImage(bytes, ReadFile(kVectors + "store.json"));
+}
+
+// ---------------------------------------------------------------------------------- control.json
+struct ControlLine {
+  std::string text;
+  bool to_daemon;
+  std::string packet;
+};
+
+// The checked-in lines that are messages, or those that are hostile.
+std::vector<ControlLine> ControlLines(bool hostile) {
+  const std::string json = ReadFile(kVectors + "control.json");
+  std::vector<ControlLine> lines;
+  for (std::size_t at = json.find("\n  {"); at != std::string::npos; at = json.find("\n  {", at)) {
+    at += 3;
+    std::string line = json.substr(at, json.find('\n', at) - at);
+    if (line.back() == ',') line.pop_back();
+    if ((Field(line, "why").empty()) == hostile) continue;
+    // The last field; a store's status has one of that name too.
+    const std::string bytes = Field(line.substr(line.rfind("\"bytes\"")), "bytes");
+    lines.push_back({line, Field(line, "to") == "daemon", Unhex(bytes)});
+  }
+  return lines;
+}
+
+TEST_CASE("control: each packet is decoded to the fields it was made of") {
+  const auto lines = ControlLines(false);
+  CHECK(lines.size() == 17);
+  for (const ControlLine& line : lines)
+    CHECK(DescribePacket(line.to_daemon, line.packet) == line.text);
+}
+
+TEST_CASE("control: hostile packets, and messages that were cut, are refused") {
+  const auto refused = [](bool to_daemon, const std::string& packet) {
+    return DescribePacket(to_daemon, packet).starts_with("{\"refused\": ");
+  };
+  const auto hostile = ControlLines(true);
+  CHECK(hostile.size() == 46);
+  for (const ControlLine& line : hostile)
+    CHECK_MESSAGE(refused(line.to_daemon, line.packet), Field(line.text, "why"));
+  for (const ControlLine& line : ControlLines(false)) {
+    for (std::size_t size = 0; size < line.packet.size(); ++size)
+      CHECK_MESSAGE(refused(line.to_daemon, line.packet.substr(0, size)),
+                    size << " bytes of " << line.text);
+    std::string too_long = line.packet + std::string(65536, '\0');
+    const auto words = static_cast<std::uint32_t>(too_long.size() / 8 - 1);
+    std::memcpy(too_long.data() + 4, &words, sizeof(words));
+    CHECK(refused(line.to_daemon, too_long));
+  }
 }
 
 // ------------------------------------------------------------------------------------- FORMAT.md

@@ -14,6 +14,7 @@
 #include "core/base/hash.h"
 #include "core/cache/format.h"
 #include "ipc/session_layout.h"
+#include "tests/conformance/control_vectors.h"
 #include "tests/support/seed.h"
 #include "tests/support/test_store.h"
 
@@ -25,6 +26,14 @@ std::string Hex(std::string_view bytes) {
   std::string text;
   for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
   return text;
+}
+
+std::string Unhex(std::string_view text) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2)
+    bytes += static_cast<char>(digit(text[i]) * 16 + digit(text[i + 1]));
+  return bytes;
 }
 
 namespace {
@@ -240,7 +249,8 @@ std::string RecordsJson() {
 }  // namespace
 
 std::map<std::string, std::string> MakeVectorFiles() {
-  return {{"hash.json", HashJson()},
+  return {{"control.json", ControlJson()},
+          {"hash.json", HashJson()},
           {"slots.json", SlotsJson()},
           {"entries.json", EntriesJson()},
           {"records.json", RecordsJson()}};

@@ -23,6 +23,7 @@ StoreImage MakeStoreImage();
 std::string MakeFormatExample();
 
 std::string Hex(std::string_view bytes);
+std::string Unhex(std::string_view text);
 
 }  // namespace hearth::conformance
 

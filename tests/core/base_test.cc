@@ -1,4 +1,4 @@
-// core/base without hashes: status, units, descriptors, clocks, failpoints.
+// core/base without hashes: status, units, UTF-8, descriptors, clocks, failpoints.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -18,6 +18,7 @@
 #include "core/base/fd.h"
 #include "core/base/status.h"
 #include "core/base/units.h"
+#include "core/base/utf8.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_clock.h"
 
@@ -181,6 +182,43 @@ TEST_CASE("units: sizes and durations for people have few digits and the right u
   CHECK(FormatDuration(200s) == "3m 20s");
   CHECK(FormatDuration(7260s) == "2h 1m");
   CHECK(FormatDuration(49h) == "2d 1h");
+}
+
+// ----------------------------------------------------------------------------------------- UTF-8
+TEST_CASE("utf8: a cut never splits a character") {
+  // Two, three and four bytes each.
+  for (const std::string character : {"\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x94\xa5"}) {
+    CAPTURE(character.size());
+    for (std::size_t before = 0; before < 5; ++before) {
+      const std::string front(before, 'x');
+      const std::string text = front + character + "rest";
+      for (std::size_t cut = 0; cut < character.size(); ++cut)
+        CHECK(CutUtf8(text, before + cut) == front);
+      CHECK(CutUtf8(text, before + character.size()) == front + character);
+    }
+  }
+  const std::string many = "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac";
+  CHECK(CutUtf8(many, 8) == many.substr(0, 6));
+  CHECK(CutUtf8(many, 9) == many);
+  CHECK(CutUtf8(many, 100) == many);
+  CHECK(CutUtf8("", 0).empty());
+  CHECK(CutUtf8("\xc3\xa4", 0).empty());
+}
+
+TEST_CASE("utf8: what is no UTF-8 is cut where the limit is") {
+  const std::string_view wrong[] = {
+      "\x80\x80\x80\x80\x80\x80",  // continuations of nothing
+      "\xff\xff\xff\xff\xff\xff",  // bytes that never occur
+      "\xf0\x9f\x94xyz",           // a character that breaks off
+      "\xc0\xaf\xc0\xaf\xc0\xaf",  // overlong
+      "\xed\xa0\x80\xed\xa0\x80",  // surrogates
+      "\xf4\x90\x80\x80\x80\x80",  // beyond U+10FFFF
+  };
+  for (const std::string_view text : wrong)
+    for (std::size_t cut = 0; cut <= text.size(); ++cut)
+      CHECK(CutUtf8(text, cut) == text.substr(0, cut));
+  // At the end of the text nothing is cut, whole or not.
+  CHECK(CutUtf8("ab\xe2\x82", 4) == "ab\xe2\x82");
 }
 
 // ----------------------------------------------------------------------------------- descriptors

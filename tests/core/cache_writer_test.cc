@@ -204,9 +204,8 @@ TEST_CASE("expiry: TTLs that contradict each other, or exceed a century, are ref
 
 TEST_CASE("strict: reads miss while the daemon's heartbeat is stale, and only then") {
   TestStore store;
-  const std::uint16_t ns = store.Namespace("strict");
+  const std::uint16_t ns = *store.writer().CreateNamespace("strict", {.strict = true});
   const std::uint16_t lax = store.Namespace("lax");
-  store.view().namespace_record(ns).flags |= kNamespaceStrict;
   store.Set(ns, "key", "value");
   store.Set(lax, "key", "value");
   store.clock().AdvanceMs(2000);

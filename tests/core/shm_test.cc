@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -54,6 +55,28 @@ TEST_CASE("memory: is private to its user, of the size asked for, and allocated 
   CHECK(info.st_blocks * 512 == static_cast<blkcnt_t>(kBytes));
   CHECK((::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
   CHECK(*SealedSize(fd.get()) == kBytes);
+}
+
+TEST_CASE("memory: in huge pages is the same memory, whatever the machine has to give") {
+  const std::string setting = SharedHugePages();
+  CHECK_MESSAGE((setting.empty() ||
+                 setting.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos),
+                setting);
+  constexpr std::uint64_t kUneven = 5 * 1024 * 1024 + 8192;
+  const auto fd = CreateMemory("shm_test", kUneven, PageSize::kHuge);
+  REQUIRE(fd.ok());
+  const struct stat info = StatOf(fd->get());
+  CHECK(info.st_size == static_cast<off_t>(kUneven));
+  CHECK(info.st_blocks * 512 >= static_cast<blkcnt_t>(kUneven));
+  CHECK((info.st_mode & 07777U) == 0600U);
+  CHECK(::ftruncate(fd->get(), kUneven / 2) == -1);
+  CHECK(*SealedSize(fd->get()) == kUneven);
+  auto mapped = Mapping::Map(fd->get(), Access::kReadWrite);
+  REQUIRE(mapped.ok());
+  CHECK(std::all_of(mapped->data(), mapped->data() + kUneven,
+                    [](std::byte byte) { return byte == std::byte{0}; }));
+  CHECK(CreateMemory("shm_test", std::uint64_t{1} << 60U, PageSize::kHuge).status().code() ==
+        Code::kResourceExhausted);
 }
 
 TEST_CASE("memory: can neither shrink nor grow, but be written and mapped writable again") {

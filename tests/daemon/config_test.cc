@@ -60,6 +60,8 @@ TEST_CASE("an empty file is one store with one namespace, for the group of the s
   CHECK(config.limits.ring_bytes == 4 * kMiB);
   CHECK(config.limits.message_bytes == 64 * kMiB);
   CHECK(config.limits.buffered_bytes_per_session == 128 * kMiB);
+  CHECK(config.limits.memory_bytes_per_uid == kGiB);
+  CHECK(config.limits.hello_timeout_ms == 5000);
 }
 
 TEST_CASE("without a file the daemon serves its own user alone") {
@@ -84,12 +86,15 @@ channels = 16
 ring_size = "64KiB"
 message_size = "1MiB"
 buffered_per_session = 2097152
+memory_per_uid = "3MiB"
+hello_timeout = "250ms"
 
 [[store]]
 name = "first"
 size = "64MiB"
 segment_size = "1MiB"
 max_namespaces = 10
+huge_pages = true
 [[store.namespace]]
 name = "users"
 ttl = "5m"
@@ -99,6 +104,7 @@ eviction = "none"
 [[store.namespace]]
 name = "other"
 eviction = "oldest"
+strict = true
 
 [[store]]
 name = "second"
@@ -123,6 +129,8 @@ TEST_CASE("every key is read") {
   CHECK(config.limits.ring_bytes == 64 * kKiB);
   CHECK(config.limits.message_bytes == kMiB);
   CHECK(config.limits.buffered_bytes_per_session == 2 * kMiB);
+  CHECK(config.limits.memory_bytes_per_uid == 3 * kMiB);
+  CHECK(config.limits.hello_timeout_ms == 250);
   REQUIRE(config.stores.size() == 2);
   CHECK(config.stores[1].name == "second");
   const StoreConfig& first = config.stores[0];
@@ -130,6 +138,8 @@ TEST_CASE("every key is read") {
   CHECK(first.bytes == 64 * kMiB);
   CHECK(first.segment_bytes == kMiB);
   CHECK(first.max_namespaces == 10);
+  CHECK(first.huge_pages);
+  CHECK_FALSE(config.stores[1].huge_pages);
   REQUIRE(first.namespaces.size() == 3);
   CHECK(first.namespaces[0].name == "default");
   CHECK(first.namespaces[1].name == "users");
@@ -138,6 +148,8 @@ TEST_CASE("every key is read") {
   CHECK(first.namespaces[1].quota_max_bytes == 16 * kMiB);
   CHECK_FALSE(first.namespaces[1].evict);
   CHECK(first.namespaces[2].evict);
+  CHECK_FALSE(first.namespaces[1].strict);
+  CHECK(first.namespaces[2].strict);
   REQUIRE(config.policy.size() == 1);
   CHECK(config.policy[0].uid == 1000U);
   CHECK(config.policy[0].gid == 2000U);
@@ -232,6 +244,10 @@ TEST_CASE("numbers outside their range are told with the range") {
   CheckWrong("[limits]\nring_size = '32MiB'\n", "2:13", "between 16.0 KiB and 16.0 MiB");
   CheckWrong("[limits]\nmessage_size = '1KiB'\n", "2:16", "between 64.0 KiB and 64.0 MiB");
   CheckWrong("[limits]\nbuffered_per_session = '2GiB'\n", "2:24", "between 64.0 KiB and 1.00 GiB");
+  CheckWrong("[limits]\nmemory_per_uid = '1023KiB'\n", "2:18", "between 1.00 MiB and 1.00 TiB");
+  CheckWrong("[limits]\nmemory_per_uid = '2TiB'\n", "2:18", "between 1.00 MiB and 1.00 TiB");
+  CheckWrong("[limits]\nhello_timeout = '0'\n", "2:17", "between 1ms and 1h");
+  CheckWrong("[limits]\nhello_timeout = '2h'\n", "2:17", "between 1ms and 1h");
   CheckWrong("[store]\nsize = '1KiB'\n", "2:8", "between 1.00 MiB and 2.00 TiB");
   CheckWrong("[store]\nsegment_size = '4MiB'\n", "2:16", "between 64.0 KiB and 2.00 MiB");
   CheckWrong("[store]\nmax_namespaces = 1\n", "2:18", "from 2 to 65536");

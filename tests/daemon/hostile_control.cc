@@ -237,6 +237,36 @@ void TakeAllSessions(const Attacker& attacker) {
   }
 }
 
+// The largest sessions there are, until no more are to be had; then a long message in one of them.
+// Holds all of it until it is told to go.
+void HoardMemory(const Attacker& attacker) {
+  std::vector<Joined> joined;
+  while (true) {
+    auto session = ipc::ClientSession::Open(attacker.socket, FriendlyHello(1, ipc::kMaxRingBytes),
+                                            std::chrono::minutes(2));
+    if (!session.ok()) {
+      Say(fmt::format("refused after {}: {}", joined.size(), session.status().ToString()));
+      break;
+    }
+    Joined one{.session = std::move(*session), .ring = nullptr};
+    one.ring = std::make_unique<RingClient>(one.session->region().channel(0), one.bell(),
+                                            one.session->client_bell(0));
+    joined.push_back(std::move(one));
+  }
+  ipc::RequestHeader header = joined.back().ring->Header(ipc::kOpCall, 1);
+  header.flags = ipc::kRecordMore;
+  joined.back().ring->Send(header, Announcement(ipc::kMaxMessageBytes));
+  const auto answer = joined.back().ring->Await(-1);
+  Say(fmt::format("announcement: {} {}", CodeName(answer->code()), answer->payload));
+  AwaitEndOfInput();
+}
+
+// Says nothing at all, and waits for the daemon's last word.
+void Silent(const Attacker& attacker) {
+  ipc::ControlSocket socket = Connect(attacker);
+  Say(Told(socket));
+}
+
 }  // namespace
 
 std::map<std::string, Attack> ControlAttacks() {
@@ -253,7 +283,9 @@ std::map<std::string, Attack> ControlAttacks() {
           {"many-packets-before-hello", ManyPacketsBeforeHello},
           {"silent-connections", SilentConnections},
           {"wrong-versions", WrongVersions},
-          {"take-all-sessions", TakeAllSessions}};
+          {"take-all-sessions", TakeAllSessions},
+          {"hoard-memory", HoardMemory},
+          {"silent", Silent}};
 }
 
 }  // namespace hearth::testing

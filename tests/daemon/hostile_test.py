@@ -15,6 +15,7 @@ import os
 import random
 import re
 import signal
+import time
 from dataclasses import dataclass, field
 
 from harness import OTHER_UID, Daemon, Process, Suite, full, main, wait_for
@@ -29,6 +30,7 @@ socket_mode = "0666"
 log_level = "debug"
 [limits]
 sessions_per_uid = 1200
+hello_timeout = "10m"
 [[store]]
 name = "default"
 size = "32MiB"
@@ -213,8 +215,64 @@ def policy_rights(suite: Suite, watch: Watch) -> str:
 def denied(suite: Suite, watch: Watch) -> str:
     client = suite.client(watch.daemon.socket, "no-rights", DENIED_UID)
     result = only_refusals(client, 2)
-    assert re.search(rf"refused uid {DENIED_UID} .*may not use store 'default'", watch.daemon.log())
+    told = rf"hearthd's policy gives uid {DENIED_UID} no rights"
+    assert re.search(rf"refused uid {DENIED_UID} pid \d+: {told}", watch.daemon.log())
     return result
+
+
+def hello_deadline(suite: Suite) -> str:
+    """Who says nothing is told why it is closed; who greeted in time stays for as long as it likes."""
+    config = CONFIG.replace('hello_timeout = "10m"', 'hello_timeout = "500ms"')
+    daemon = suite.daemon("hello", config=config)
+    good = suite.client(daemon.socket, "crowd", argument=1)
+    assert good.line() == "ready", good.log()
+    late = "ended: DEADLINE_EXCEEDED: no handshake within 500 ms (limits.hello_timeout)"
+    cases: list[tuple[int | None, str]] = [(None, late)]
+    if os.geteuid() == 0:
+        cases += [(OTHER_UID, late), (DENIED_UID, f"ended: PERMISSION_DENIED: hearthd's policy gives uid {DENIED_UID} no rights")]
+    for uid, told in cases:
+        status, lines = suite.client(daemon.socket, "silent", uid).finish()
+        assert (status, lines) == (0, [told, "done"]), lines
+    assert good.command("p") == "answered 1"
+    assert len(re.findall("connection of uid .* ended: DEADLINE_EXCEEDED", daemon.log())) == len(cases[:2])
+    return late[7:60]
+
+
+def hoarding(suite: Suite, uid: int | None) -> str:
+    """What one uid hoards is its own; another one is served, and all comes back."""
+    daemon = suite.daemon(f"hoarding{uid}", config=GENEROUS.replace("[limits]", '[limits]\nmemory_per_uid = "50MiB"'))
+    name = uid or os.geteuid()
+    bystander = None if uid else OTHER_UID
+    limit = rf"uid {name} \(limits.memory_per_uid\) holds \d+ of {50 << 20} bytes, \d+ more do not fit"
+    for _ in range(3):
+        client = suite.client(daemon.socket, "hoard-memory", uid)
+        refused, announced = client.line(), client.line()
+        # Rings of 4 MiB: each session has a little more than 8 MiB.
+        assert re.fullmatch(rf"refused after 6: RESOURCE_EXHAUSTED: {limit}", refused), refused
+        assert re.fullmatch(rf"announcement: RESOURCE_EXHAUSTED {limit}", announced), announced
+        if bystander is None or os.geteuid() == 0:
+            assert suite.client(daemon.socket, "hello", bystander).finish()[1][0] == "set: OK"
+        assert client.finish()[0] == 0
+        wait_for("the hoard to be given back", lambda: daemon.session_mappings() == 0)
+    return refused[:90]
+
+
+def quiet_log(suite: Suite) -> str:
+    """A client that is refused in a loop does not fill the disk, and what it did is counted."""
+    daemon = suite.daemon("quiet", config=GENEROUS.replace('"debug"', '"info"'))
+    runs = 500
+    began = time.monotonic()
+    assert suite.client(daemon.socket, "garbage-packets", runs=runs).finish()[0] == 0
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    seconds = time.monotonic() - began
+    log = daemon.log()
+    lines = len(re.findall("connection of uid .* ended: INVALID_ARGUMENT", log))
+    left_out = sum(map(int, re.findall(r"(\d+) (?:more )?lines like", log)))
+    # Ten at once, then one in ten seconds.
+    assert 10 <= lines <= 11 + seconds / 10, f"{lines} lines in {seconds:.1f} s"
+    assert lines + left_out == runs, f"{lines} lines and {left_out} left out:\n{log[-1000:]}"
+    return f"{lines} lines for {runs} refusals"
 
 
 def crowd(suite: Suite, watch: Watch) -> str:
@@ -313,6 +371,10 @@ def body(suite: Suite) -> None:
     suite.check("the policy keeps other users in",
                 lambda: policy_rights(suite, strict.get()), needs_root=True)
     suite.check("a user without a rule is refused", lambda: denied(suite, strict.get()), needs_root=True)
+    suite.check("a connection that says nothing", lambda: hello_deadline(suite))
+    suite.check("one uid's hoard of memory", lambda: hoarding(suite, None))
+    suite.check("one uid's hoard of memory as another user", lambda: hoarding(suite, OTHER_UID), needs_root=True)
+    suite.check("a log that a hostile client cannot fill", lambda: quiet_log(suite))
     suite.check("exhausted descriptors", lambda: exhausted_descriptors(suite))
 
 

@@ -126,6 +126,23 @@ def in_flight(suite: Suite, number: int, name: str) -> str:
     return lines[0]
 
 
+def quiet_stop(suite: Suite) -> str:
+    """Sessions that a stop ends are nothing to warn of: one line counts them."""
+    daemon = suite.daemon("quiet-stop", config=SMALL)
+    clients = [suite.client(daemon.socket, "good") for _ in range(3)]
+    for client in clients:
+        assert client.line() == "ready", client.log()
+    mark = daemon.log_size()
+    stop(daemon)
+    lines = daemon.log(mark).splitlines()
+    assert len(lines) == 2, lines
+    assert lines[0].endswith("info  SIGTERM: stopping"), lines
+    assert lines[1].endswith("info  stopped: 3 sessions and 0 other connections were told and closed"), lines
+    for client in clients:
+        client.kill()
+    return lines[1][-60:]
+
+
 def killed(suite: Suite) -> str:
     """Without a goodbye nobody may claim that something was not executed."""
     daemon = suite.daemon("killed", config=SMALL)
@@ -218,7 +235,9 @@ def command_line(suite: Suite) -> None:
     assert run("--config", str(suite.folder / "absent.toml")).returncode == 2
     failpoints = run("--socket", str(suite.folder / "f.sock"),
                      env={**os.environ, "HEARTH_FAILPOINTS": "nonsense"})
+    # They make no sense, or this hearthd was built without any and says that it would ignore them.
     assert failpoints.returncode == 2, failpoints
+    assert re.search("'nonsense' is not NAME=|this program has none", failpoints.stderr), failpoints
 
 
 def modes(suite: Suite) -> None:
@@ -260,6 +279,7 @@ def body(suite: Suite) -> None:
     suite.check("a stale socket is replaced", lambda: stale_socket(suite))
     suite.check("SIGTERM with requests in flight", lambda: in_flight(suite, signal.SIGTERM, "term"))
     suite.check("SIGINT with requests in flight", lambda: in_flight(suite, signal.SIGINT, "int"))
+    suite.check("SIGTERM is no reason to warn", lambda: quiet_stop(suite))
     suite.check("SIGKILL with requests in flight", lambda: killed(suite))
     suite.check("SIGHUP ends nothing", lambda: hangup(suite))
     suite.check("the service manager is told", lambda: notify(suite))

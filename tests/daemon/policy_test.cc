@@ -37,12 +37,12 @@ Rights RightsOf(const std::vector<PolicyRule>& rules, uid_t uid, std::vector<gid
 }
 
 bool MayNothing(const Rights& rights) {
-  return !rights.MayAttach("default") && !rights.MayWrite("default") &&
+  return rights.MayNothing() && !rights.MayAttach("default") && !rights.MayWrite("default") &&
          !rights.MayCall("hearth.echo") && !rights.MayAdminister();
 }
 bool MayEverything(const Rights& rights) {
-  return rights.MayAttach("any") && rights.MayWrite("any") && rights.MayCall("any") &&
-         rights.MayAdminister();
+  return !rights.MayNothing() && rights.MayAttach("any") && rights.MayWrite("any") &&
+         rights.MayCall("any") && rights.MayAdminister();
 }
 
 TEST_CASE("without rules the daemon's user and root may do everything, strangers nothing") {
@@ -93,6 +93,18 @@ TEST_CASE("each right is given by its own list, and only by name or star") {
   // A star stands alone.
   CHECK_FALSE(rights.MayCall("m.x"));
   CHECK_FALSE(rights.MayAdminister());
+}
+
+TEST_CASE("any right at all is more than nothing, and a rule without rights is not") {
+  PolicyRule rule = Rule(kStranger, std::nullopt);
+  CHECK(RightsOf({rule}, kStranger, {}).MayNothing());
+  for (auto* list : {&rule.stores, &rule.write, &rule.call}) {
+    list->push_back("x");
+    CHECK_FALSE(RightsOf({rule}, kStranger, {}).MayNothing());
+    list->clear();
+  }
+  rule.admin = true;
+  CHECK_FALSE(RightsOf({rule}, kStranger, {}).MayNothing());
 }
 
 TEST_CASE("a rule with uid and gid needs both") {

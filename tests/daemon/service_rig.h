@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,7 +42,9 @@ class Service {
     auto created = daemon::StoreService::Create(config, {}, &methods_,
                                                 [this](std::uint64_t id, const Status& why) {
                                                   std::lock_guard lock(mutex_);
-                                                  broken_[id].push_back(why);
+                                                  references_[id] = sessions_[id].use_count();
+                                                  gone_.insert(id);
+                                                  if (!why.ok()) broken_[id].push_back(why);
                                                 });
     REQUIRE(created.ok());
     service_ = std::move(*created);
@@ -54,19 +57,35 @@ class Service {
     std::lock_guard lock(mutex_);
     return broken_[id];
   }
+  // Whether the writer thread has said that it has let go, and how many references to the session
+  // there were when it said so.
+  bool Gone(std::uint64_t id) {
+    std::lock_guard lock(mutex_);
+    return gone_.contains(id);
+  }
+  long References(std::uint64_t id) {
+    std::lock_guard lock(mutex_);
+    return references_[id];
+  }
   std::size_t broken_sessions() {
     std::lock_guard lock(mutex_);
     return broken_.size();
   }
 
   std::shared_ptr<daemon::Session> NewSession(std::uint32_t channels = 1) {
-    return MakeSession({.id = next_id_++, .channels = channels});
+    auto session = MakeSession({.id = next_id_++, .channels = channels});
+    std::lock_guard lock(mutex_);
+    sessions_[session->id] = session;
+    return session;
   }
 
  private:
   module::MethodRegistry methods_;
   std::mutex mutex_;
   std::map<std::uint64_t, std::vector<Status>> broken_;
+  std::map<std::uint64_t, std::weak_ptr<daemon::Session>> sessions_;
+  std::map<std::uint64_t, long> references_;
+  std::set<std::uint64_t> gone_;
   std::uint64_t next_id_ = 1;
   std::unique_ptr<daemon::StoreService> service_;  // last: its thread reports to the members above
 };

@@ -83,6 +83,7 @@ ChannelRig::ChannelRig(const RigOptions& options)
   HEARTH_CHECK(store_.Namespace("forbidden") == 2);
   server_ = Must(daemon::ChannelServer::Create({.writer = &store_.writer(),
                                                 .methods = &methods_,
+                                                .scratch = &scratch_,
                                                 .max_message_bytes = options.max_message_bytes},
                                                session_.get(), 0, &budget_));
 }

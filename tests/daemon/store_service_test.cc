@@ -131,6 +131,74 @@ TEST_CASE("a session whose positions are wrong from the start is reported and ne
   CHECK(service.Broken(bad->id)[0].code() == Code::kDataLoss);
 }
 
+TEST_CASE("the writer thread has let go of a session when it says so, whatever ended it") {
+  Service service;
+  service->Start();
+  const auto session = service.NewSession();
+  SessionPeer peer(*session);
+  SUBCASE("it was removed") {
+    service->Add(session);
+    REQUIRE(AskOk(peer.channel(), ipc::kOpPing, 0, ""));
+    service->Remove(session->id);
+  }
+  SUBCASE("it was removed before it was served") {
+    service->Add(session);
+    service->Remove(session->id);
+  }
+  SUBCASE("it broke its rings") {
+    service->Add(session);
+    REQUIRE(AskOk(peer.channel(), ipc::kOpPing, 0, ""));
+    peer.channel().control().request_tail.StoreRelaxed(7);
+    RingEventFd(session->server_doorbell.get());
+  }
+  SUBCASE("its rings were broken from the start") {
+    peer.channel().control().request_tail.StoreRelaxed(ipc::kMinRingBytes + 64);
+    service->Add(session);
+  }
+  WaitUntil([&] { return service.Gone(session->id); });
+  CHECK(service.References(session->id) == 1);  // this test's own
+}
+
+TEST_CASE("a session that is not served is let go of all the same") {
+  Service service;
+  service->Start();
+  service->Remove(4711);
+  WaitUntil([&] { return service.Gone(4711); });
+}
+
+TEST_CASE("what a session buffers counts for its user, until the writer thread lets go") {
+  Service service;
+  service->Start();
+  const auto memory = std::make_shared<ipc::SharedBudget>(100'000, "uid 1234");
+  const auto session = service.NewSession(2);
+  session->user_memory = memory;
+  SessionPeer peer(*session);
+  service->Add(session);
+  // The first record of a long call, and whether it was refused.
+  const auto begin = [&](std::uint32_t channel, std::uint64_t bytes) {
+    RingClient& client = peer.channel(channel);
+    ipc::RequestHeader header = client.Header(ipc::kOpCall, 1);
+    header.flags = ipc::kRecordMore;
+    client.Send(header, Announcement(bytes));
+    client.Send(ipc::kOpPing, 0);
+    const auto answer = client.Await(kPatienceMs);
+    REQUIRE(answer.has_value());
+    if (answer->header.opcode == ipc::kOpPing) return std::string();
+    REQUIRE(client.Await(kPatienceMs).has_value());
+    CHECK(answer->code() == Code::kResourceExhausted);
+    CHECK(answer->execution() == Execution::kNotStarted);
+    return answer->payload;
+  };
+  CHECK(begin(0, 60'000).empty());
+  CHECK(memory->used() == 60'000);
+  CHECK(begin(1, 40'001) == "uid 1234 holds 60000 of 100000 bytes, 40001 more do not fit");
+  CHECK(begin(1, 40'000).empty());
+  CHECK(memory->used() == 100'000);
+  service->Remove(session->id);
+  WaitUntil([&] { return service.Gone(session->id); });
+  CHECK(memory->used() == 0);
+}
+
 TEST_CASE("stopping serves everything that was published before") {
   for (int round = 0; round < 5; ++round) {
     Service service;

@@ -169,6 +169,14 @@ TEST_CASE("sender: errors are cut so that they fit the least space") {
   CHECK(responses.consumer.released() == kMinResponseSpace);
 }
 
+TEST_CASE("sender: errors are cut between two characters") {
+  Responses responses;
+  const std::string front(kMaxErrorMessageBytes - 2, 'e');
+  REQUIRE(responses.Send(1, front + "\xe2\x82\xac", kMinResponseSpace, Code::kInternal).ok());
+  responses.TakeAll();
+  CHECK(responses.done.at(1) == front);
+}
+
 TEST_CASE("sender: an answer beyond the budget becomes an error") {
   Responses responses(/*budget_bytes=*/10'000);
   REQUIRE(responses.Send(1, Pattern(1, 6000)).ok());

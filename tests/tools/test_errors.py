@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import unittest
+from pathlib import Path
 
 from harness import (CONFIG, DENIED, FAILURE, HEARTH_CLI, INCOMPATIBLE, NOBODY, NOT_RUNNING, OK,
                      OVERLOADED, READER_RULE, TIMEOUT, USAGE, WATCHDOG, CliTest, environment, lines,
@@ -27,7 +28,9 @@ class Reaching(CliTest):
         path = self.folder / "stale.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left_behind:
             left_behind.bind(str(path))
-        self.check(self.hearth("status", "--socket", str(path)), NOT_RUNNING, "nobody listens on", str(path))
+        said = self.check(self.hearth("status", "--socket", str(path)), NOT_RUNNING, "nobody listens on",
+                          f"start it with 'hearthd --socket {path}'")
+        self.assertNotIn("version", said)
 
     def test_the_option_beats_the_environment(self) -> None:
         wrong = {"HEARTH_SOCKET": str(self.folder / "missing.sock")}
@@ -42,18 +45,37 @@ class Reaching(CliTest):
     def test_a_regular_file_is_not_a_socket(self) -> None:
         path = self.folder / "plain"
         path.write_text("hello")
-        self.check(self.hearth("status", "--socket", str(path)), INCOMPATIBLE, f"'{path}' is not a socket")
+        self.check_names_the_socket(path, INCOMPATIBLE, f"'{path}' is not a socket")
         self.assertEqual(path.read_text(), "hello")
+        self.check_names_the_socket(self.folder, INCOMPATIBLE, f"'{self.folder}' is not a socket")
+        self.check_names_the_socket(path / "below", INCOMPATIBLE, "no directory")
+
+    def check_names_the_socket(self, path: Path, code: int, *fragments: str) -> None:
+        """The path is to blame: versions are not, and hearthd would not start there either."""
+        said = self.check(self.hearth("status", "--socket", str(path)), code, *fragments,
+                          "name hearthd's socket with --socket or HEARTH_SOCKET")
+        self.assertNotIn("version", said)
+        self.assertNotIn("start it with", said)
 
     def test_a_foreign_stream_socket(self) -> None:
         path = self.folder / "stream.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as foreign:
             foreign.bind(str(path))
             foreign.listen()
-            self.check(self.hearth("status", "--socket", str(path)), INCOMPATIBLE, "some other program")
+            self.check_names_the_socket(path, INCOMPATIBLE, "some other program")
 
     def test_a_program_that_answers_nonsense(self) -> None:
-        path = self.folder / "nonsense.sock"
+        self.check(self.with_foreign("nonsense.sock", b"nonsense"), INCOMPATIBLE, "nonsense.sock' is not hearthd",
+                   "name hearthd's socket with --socket or HEARTH_SOCKET")
+
+    def test_a_program_that_hangs_up(self) -> None:
+        said = self.check(self.with_foreign("hang-up.sock", None), NOT_RUNNING, "without saying why",
+                          "another program", "name hearthd's socket with --socket or HEARTH_SOCKET")
+        self.assertNotIn("start it with", said)
+
+    def with_foreign(self, name: str, answer_bytes: bytes | None) -> subprocess.CompletedProcess[bytes]:
+        """`hearth status` against a server that takes the greeting, answers that, and hangs up."""
+        path = self.folder / name
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as foreign:
             foreign.bind(str(path))
             foreign.listen()
@@ -63,12 +85,13 @@ class Reaching(CliTest):
                 peer, _ = foreign.accept()
                 with peer:
                     peer.recv(65536)
-                    peer.send(b"nonsense")
+                    if answer_bytes is not None:
+                        peer.send(answer_bytes)
             thread = threading.Thread(target=answer)
             thread.start()
             result = self.hearth("status", "--socket", str(path))
             thread.join(WATCHDOG)
-        self.check(result, INCOMPATIBLE, f"what listens on '{path}' is not hearthd")
+        return result
 
     def test_a_second_daemon_on_the_same_socket_gives_up_and_disturbs_nothing(self) -> None:
         second = subprocess.run(self.daemon.command(), capture_output=True, text=True, timeout=WATCHDOG,
@@ -136,6 +159,7 @@ class Timeouts(unittest.TestCase):
                                             capture_output=True, check=False, timeout=WATCHDOG)
                     self.assertEqual(result.returncode, TIMEOUT, result.stderr)
                     self.assertIn(b"in time", result.stderr)
+                    self.assertIn(b"overloaded or stands still", result.stderr)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
@@ -155,11 +179,21 @@ class Denied(CliTest):
         path = str(self.daemon.socket)
         for words in (["status"], ["cache", "get", "k"], ["cache", "set", "k", "v"], ["prewarm", "-"]):
             with self.subTest(words):
-                self.check(self.as_nobody(path, *words), DENIED, f"uid {NOBODY}")
+                self.check(self.as_nobody(path, *words), DENIED, f"policy gives uid {NOBODY} no rights",
+                           "[[policy]] rules")
 
     def test_a_socket_this_user_may_not_open(self) -> None:
         with private_daemon(CONFIG.replace("0666", "0600")) as daemon:
-            self.check(self.as_nobody(str(daemon.socket), "status"), DENIED, f"uid {NOBODY}", "owner, group and mode")
+            said = self.check(self.as_nobody(str(daemon.socket), "status"), DENIED, f"uid {NOBODY}",
+                              "the socket's owner, group and mode")
+            self.assertNotIn("[[policy]]", said)
+
+    def test_a_directory_this_user_may_not_enter(self) -> None:
+        closed = self.folder / "closed"
+        closed.mkdir(mode=0o700)
+        said = self.check(self.as_nobody(str(closed / "h.sock"), "status"), DENIED, f"uid {NOBODY}",
+                          "the directory's owner, group and mode")
+        self.assertNotIn("[[policy]]", said)
 
     def test_a_reader_reads_and_nothing_else(self) -> None:
         with private_daemon(CONFIG + READER_RULE) as daemon:

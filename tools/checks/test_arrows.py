@@ -90,6 +90,16 @@ class ArrowsTest(Planted):
                 self.plant("ipc/x.cc", call + ";\n")
                 self.expect(arrows.check, "ipc/x.cc:1: mapping memory")
 
+    def test_failpoints_are_armed_at_the_start_only(self) -> None:
+        for path in ("daemon/main.cc", "tests/daemon/x.cc", "core/base/failpoint.cc"):
+            self.plant(path, 'ArmFailpoints("x=kill"); SetFailpoint("x", [] {});\n')
+        self.plant("daemon/x.cc", 'HEARTH_FAILPOINT("x");\n')
+        self.expect(arrows.check)
+        for call in ('ArmFailpoints("x=kill")', 'hearth::SetFailpoint("x", stop)'):
+            with self.subTest(call=call):
+                self.plant("daemon/x.cc", call + ";\n")
+                self.expect(arrows.check, "daemon/x.cc:1: arming failpoints")
+
 
 class GoArrowsTest(Planted):
     def setUp(self) -> None:

@@ -28,41 +28,62 @@ std::string SocketOf(const GlobalOptions& global) {
   return global.socket.empty() ? DefaultSocket() : global.socket;
 }
 
-// Adds what a person can do about a connection that failed.
-Status Advise(Status status, const GlobalOptions& global) {
-  std::string advice;
-  switch (status.code()) {
-    case Code::kUnavailable:
-      if (!global.socket.empty()) {
-        advice = fmt::format(
-            "start it with 'hearthd --socket {}', or name another socket with "
-            "--socket or HEARTH_SOCKET",
-            global.socket);
-      } else if (const std::string user = UserSocket(); !user.empty() && user != DefaultSocket()) {
-        advice = fmt::format(
-            "nor is there one at '{}'; start it with 'hearthd', or name its "
-            "socket with --socket or HEARTH_SOCKET",
-            user);
-      } else {
-        advice = "start it with 'hearthd', or name its socket with --socket or HEARTH_SOCKET";
-      }
-      break;
-    case Code::kFailedPrecondition:
-      advice = "compare 'hearth --version' with 'hearthd --version', and check --socket";
-      break;
-    // What answers does not speak the protocol.
-    case Code::kInvalidArgument:
-    case Code::kDataLoss:
-      return Error(Code::kFailedPrecondition, "what listens on '{}' is not hearthd: {}",
-                   SocketOf(global), status.message());
-    default: return status;
-  }
-  return {status.code(), fmt::format("{}; {}", status.message(), advice)};
-}
-
 std::chrono::milliseconds ConnectTimeout(const GlobalOptions& global) {
   return std::max(std::chrono::milliseconds(1),
                   std::chrono::duration_cast<std::chrono::milliseconds>(global.timeout));
+}
+
+constexpr const char* kNameSocket = "name hearthd's socket with --socket or HEARTH_SOCKET";
+
+std::string HowToStart(const GlobalOptions& global) {
+  if (!global.socket.empty())
+    return fmt::format(
+        "start it with 'hearthd --socket {}', or name another socket with --socket or "
+        "HEARTH_SOCKET",
+        global.socket);
+  const std::string user = UserSocket();
+  if (!user.empty() && user != DefaultSocket())
+    return fmt::format("nor is there one at '{}'; start it with 'hearthd', or {}", user,
+                       kNameSocket);
+  return fmt::format("start it with 'hearthd', or {}", kNameSocket);
+}
+
+// What a person can do about a connection that failed; nothing where the message says enough.
+// `reachable`: somebody does listen on the socket.
+std::string AdviceOn(const Status& status, const GlobalOptions& global, bool reachable) {
+  switch (status.code()) {
+    case Code::kUnavailable:
+      if (!reachable) return HowToStart(global);
+      return fmt::format(
+          "somebody listens on '{}': hearthd that is about to stop, see its log; or another "
+          "program, then {}",
+          SocketOf(global), kNameSocket);
+    case Code::kFailedPrecondition:
+      if (!reachable) return kNameSocket;
+      return "compare 'hearth --version' with 'hearthd --version'";
+    case Code::kPermissionDenied:
+      if (!reachable) return "";
+      return "[[policy]] rules of hearthd's configuration decide that";
+    case Code::kDeadlineExceeded:
+      return fmt::format(
+          "it is overloaded or stands still, see its log and --timeout; or it is not hearthd that "
+          "listens on '{}', then {}",
+          SocketOf(global), kNameSocket);
+    default: return "";
+  }
+}
+
+Status Advise(const Status& status, const GlobalOptions& global) {
+  // What answers does not speak the protocol.
+  if (status.code() == Code::kInvalidArgument || status.code() == Code::kDataLoss)
+    return Error(Code::kFailedPrecondition, "what listens on '{}' is not hearthd: {}; {}",
+                 SocketOf(global), status.message(), kNameSocket);
+  // Codes alone do not tell whether the path is to blame or who listens there; a second look does.
+  const bool reachable = status.code() != Code::kDeadlineExceeded &&
+                         ipc::ControlSocket::Connect(SocketOf(global), ConnectTimeout(global)).ok();
+  const std::string advice = AdviceOn(status, global, reachable);
+  if (advice.empty()) return status;
+  return {status.code(), fmt::format("{}; {}", status.message(), advice)};
 }
 
 Result<std::unique_ptr<ipc::Client>> Connect(const GlobalOptions& global,
@@ -78,7 +99,7 @@ Result<std::unique_ptr<ipc::Client>> Connect(const GlobalOptions& global,
                  "shorter one",
                  options.socket_path.size(), ipc::kMaxSocketPathBytes, options.socket_path);
   auto client = ipc::Client::Connect(options);
-  if (!client.ok()) return Advise(std::move(client).status(), global);
+  if (!client.ok()) return Advise(client.status(), global);
   return client;
 }
 

@@ -12,12 +12,10 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/base/utf8.h"
 
 namespace hearth::cli {
 
-// Length of the well-formed UTF-8 sequence at the front of `text`; 0 when there is none (RFC 3629:
-// no overlong forms, no surrogates, nothing beyond U+10FFFF).
-std::size_t Utf8SequenceLength(std::string_view text);
 bool IsUtf8(std::string_view text);
 
 // RFC 4648 section 4, with padding.

@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -27,8 +28,12 @@ var packetLimits = wire.Limits{TraversalWords: 8192, Depth: 16}
 var (
 	// ErrSocketPath says that a path is too long for a Unix socket.
 	ErrSocketPath = errors.New("the socket path is too long")
-	// ErrNotHearth says that something else answers on the socket.
-	ErrNotHearth = errors.New("what listens there is not hearthd")
+	// ErrNotHearth says that something else is at the path, or answers there.
+	ErrNotHearth = errors.New("this is not hearthd")
+	// ErrNotRunning says that nobody listens.
+	ErrNotRunning = errors.New("hearthd is not running")
+	// ErrNoAnswer says that something listens, but did not answer within Options.Timeout.
+	ErrNoAnswer = errors.New("it may be stopped or overloaded")
 	// ErrEnded says that the daemon is gone or ended the session.
 	ErrEnded = errors.New("the session has ended")
 )
@@ -48,6 +53,9 @@ type Options struct {
 	Name, Version, Store            string
 	Channels                        uint16
 	RequestRingBytes, ResponseBytes uint32
+	// Timeout bounds the handshake and every later question whose context has no deadline; not
+	// positive: nothing does.
+	Timeout time.Duration
 }
 
 // Welcome is the daemon's answer to a handshake. Its descriptors belong to the receiver.
@@ -63,8 +71,11 @@ type Welcome struct {
 
 // Conn is an open control channel. Safe for concurrent use.
 type Conn struct {
-	socket *net.UnixConn
-	raw    syscall.RawConn
+	socket  *net.UnixConn
+	raw     syscall.RawConn
+	path    string
+	timeout time.Duration
+	sending chan struct{} // holds a token while a question is being sent
 
 	mu      sync.Mutex
 	nextID  uint32
@@ -81,26 +92,21 @@ type Answer struct {
 	Err           error
 }
 
-// Dial connects and shakes hands. ctx bounds all of it.
+// Dial connects and shakes hands. ctx, or else Options.Timeout, bounds all of it.
 func Dial(ctx context.Context, path string, options Options) (*Conn, *Welcome, error) {
-	if len(path) > MaxSocketPath {
-		return nil, nil, fmt.Errorf("%w: %d bytes, at most %d: %s", ErrSocketPath, len(path), MaxSocketPath, path)
-	}
-	var dialer net.Dialer
-	connection, err := dialer.DialContext(ctx, "unixpacket", path)
+	ctx, cancel := limit(ctx, path, options.Timeout)
+	defer cancel()
+	socket, err := connect(ctx, path)
 	if err != nil {
-		if errors.Is(err, syscall.EPROTOTYPE) {
-			err = fmt.Errorf("%w: the socket is of another type", ErrNotHearth)
-		}
 		return nil, nil, err
 	}
-	socket := connection.(*net.UnixConn)
 	raw, err := socket.SyscallConn()
 	if err != nil {
 		_ = socket.Close()
 		return nil, nil, err
 	}
-	c := &Conn{socket: socket, raw: raw, nextID: 2, waiting: map[uint32]chan Answer{}, done: make(chan struct{})}
+	c := &Conn{socket: socket, raw: raw, path: path, timeout: options.Timeout, sending: make(chan struct{}, 1),
+		nextID: 2, waiting: map[uint32]chan Answer{}, done: make(chan struct{})}
 	welcome, err := c.handshake(ctx, options)
 	if err != nil {
 		_ = socket.Close()
@@ -118,24 +124,7 @@ func (c *Conn) handshake(ctx context.Context, options Options) (*Welcome, error)
 			_ = c.socket.SetDeadline(time.Time{})
 		}
 	}()
-	err := c.send(func(m controlwire.ClientMessageBuilder) {
-		m.SetRequestId(1)
-		hello := m.NewHello()
-		hello.SetProtocolMin(controlwire.ProtocolVersion)
-		hello.SetProtocolMax(controlwire.ProtocolVersion)
-		store := hello.NewStoreLayout()
-		store.SetVersion(layout.StoreLayoutVersion)
-		store.SetFingerprint(layout.StoreFingerprint)
-		session := hello.NewSessionLayout()
-		session.SetVersion(layout.SessionLayoutVersion)
-		session.SetFingerprint(layout.SessionFingerprint)
-		hello.SetClientName(options.Name)
-		hello.SetClientVersion(options.Version)
-		hello.SetStore(options.Store)
-		hello.SetChannels(options.Channels)
-		hello.SetRequestRingBytes(options.RequestRingBytes)
-		hello.SetResponseRingBytes(options.ResponseBytes)
-	})
+	err := c.send(func(m controlwire.ClientMessageBuilder) { writeHello(m, &options) })
 	var packet []byte
 	var fds []int
 	if err == nil {
@@ -144,7 +133,7 @@ func (c *Conn) handshake(ctx context.Context, options Options) (*Welcome, error)
 	switch {
 	case ctx.Err() != nil:
 		shm.CloseAll(fds)
-		return nil, ctx.Err()
+		return nil, whyEnded(ctx)
 	case errors.Is(err, shm.ErrTruncated):
 		return nil, fmt.Errorf("%w: %w", ErrNotHearth, err)
 	case err != nil:
@@ -159,6 +148,25 @@ func (c *Conn) handshake(ctx context.Context, options Options) (*Welcome, error)
 		return nil, err
 	}
 	return welcome, nil
+}
+
+func writeHello(m controlwire.ClientMessageBuilder, options *Options) {
+	m.SetRequestId(1)
+	hello := m.NewHello()
+	hello.SetProtocolMin(controlwire.ProtocolVersion)
+	hello.SetProtocolMax(controlwire.ProtocolVersion)
+	store := hello.NewStoreLayout()
+	store.SetVersion(layout.StoreLayoutVersion)
+	store.SetFingerprint(layout.StoreFingerprint)
+	session := hello.NewSessionLayout()
+	session.SetVersion(layout.SessionLayoutVersion)
+	session.SetFingerprint(layout.SessionFingerprint)
+	hello.SetClientName(options.Name)
+	hello.SetClientVersion(options.Version)
+	hello.SetStore(options.Store)
+	hello.SetChannels(options.Channels)
+	hello.SetRequestRingBytes(options.RequestRingBytes)
+	hello.SetResponseRingBytes(options.ResponseBytes)
 }
 
 func parseWelcome(packet []byte, fds []int) (*Welcome, error) {
@@ -202,7 +210,11 @@ func parseWelcome(packet []byte, fds []int) (*Welcome, error) {
 func open(m *wire.Message, packet []byte) (controlwire.ServerMessageReader, error) {
 	m.SetLimits(packetLimits)
 	rest, err := m.ReadFramed(packet)
-	if err == nil && len(rest) > 0 {
+	switch {
+	case err != nil:
+	case binary.LittleEndian.Uint32(packet) != 0: // the number of segments, less one
+		err = errors.New("more than one segment in a packet")
+	case len(rest) > 0:
 		err = errors.New("more than one message in a packet")
 	}
 	return controlwire.RootServerMessage(m), err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/hearthd/hearth/go-binding/internal/controlwire"
 	"github.com/hearthd/hearth/go-binding/internal/shm"
@@ -11,15 +12,19 @@ import (
 )
 
 func (c *Conn) send(fill func(controlwire.ClientMessageBuilder)) error {
-	var b wire.Builder
-	b.ResetFramed(nil, int(controlwire.MaxPacketBytes))
-	fill(controlwire.NewRootClientMessage(&b))
-	packet, err := b.Bytes()
+	packet, err := encode(fill)
 	if err != nil {
 		return err
 	}
 	_, err = c.socket.Write(packet)
 	return err
+}
+
+func encode(fill func(controlwire.ClientMessageBuilder)) ([]byte, error) {
+	var b wire.Builder
+	b.ResetFramed(nil, int(controlwire.MaxPacketBytes))
+	fill(controlwire.NewRootClientMessage(&b))
+	return b.Bytes()
 }
 
 // receive reads one packet; it is empty at the end of the stream.
@@ -116,17 +121,27 @@ func (c *Conn) Cause() error {
 
 // OpenNamespace asks for a namespace by name.
 func (c *Conn) OpenNamespace(ctx context.Context, name string) (Answer, error) {
-	return c.ask(ctx, func(m controlwire.ClientMessageBuilder) { m.NewOpenNamespace().SetName(name) })
+	return c.ask(ctx, writeOpenNamespace(name))
 }
 
 // OpenMethod asks for a method by name.
 func (c *Conn) OpenMethod(ctx context.Context, name string) (Answer, error) {
-	return c.ask(ctx, func(m controlwire.ClientMessageBuilder) { m.NewOpenMethod().SetName(name) })
+	return c.ask(ctx, writeOpenMethod(name))
+}
+
+func writeOpenNamespace(name string) func(controlwire.ClientMessageBuilder) {
+	return func(m controlwire.ClientMessageBuilder) { m.NewOpenNamespace().SetName(name) }
+}
+
+func writeOpenMethod(name string) func(controlwire.ClientMessageBuilder) {
+	return func(m controlwire.ClientMessageBuilder) { m.NewOpenMethod().SetName(name) }
 }
 
 func (c *Conn) ask(ctx context.Context, fill func(controlwire.ClientMessageBuilder)) (Answer, error) {
-	if err := ctx.Err(); err != nil {
-		return Answer{}, err
+	ctx, cancel := limit(ctx, c.path, c.timeout)
+	defer cancel()
+	if ctx.Err() != nil {
+		return Answer{}, whyEnded(ctx)
 	}
 	asked := make(chan Answer, 1)
 	c.mu.Lock()
@@ -137,26 +152,55 @@ func (c *Conn) ask(ctx context.Context, fill func(controlwire.ClientMessageBuild
 	id := c.nextID
 	c.nextID = max(2, c.nextID+1) // 0 and 1 are taken
 	c.waiting[id] = asked
-	err := c.send(func(m controlwire.ClientMessageBuilder) {
+	c.mu.Unlock()
+	forget := func() {
+		c.mu.Lock()
+		delete(c.waiting, id)
+		c.mu.Unlock()
+	}
+	err := c.sendWithin(ctx, func(m controlwire.ClientMessageBuilder) {
 		m.SetRequestId(id)
 		fill(m)
 	})
 	if err != nil {
-		delete(c.waiting, id)
-	}
-	c.mu.Unlock()
-	if err != nil {
-		return Answer{}, fmt.Errorf("%w: %w", ErrEnded, err)
+		forget()
+		return Answer{}, err
 	}
 	select {
 	case answer := <-asked:
 		return answer, answer.Err
 	case <-ctx.Done():
-		c.mu.Lock()
-		delete(c.waiting, id)
-		c.mu.Unlock()
-		return Answer{}, ctx.Err()
+		forget()
+		return Answer{}, whyEnded(ctx)
 	}
+}
+
+// sendWithin sends a question. A daemon that reads nothing leaves no room for it at some point; then
+// the wait ends with ctx.
+func (c *Conn) sendWithin(ctx context.Context, fill func(controlwire.ClientMessageBuilder)) error {
+	select {
+	case c.sending <- struct{}{}:
+		defer func() { <-c.sending }()
+	case <-ctx.Done():
+		return whyEnded(ctx)
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = c.socket.SetWriteDeadline(time.Unix(1, 0))
+		close(interrupted)
+	})
+	err := c.send(fill)
+	if !stop() {
+		<-interrupted
+		_ = c.socket.SetWriteDeadline(time.Time{})
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return whyEnded(ctx)
+	}
+	return fmt.Errorf("%w: %w", ErrEnded, err)
 }
 
 // Close ends the connection and waits for the reader.

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/hearthd/hearth/go-binding/internal/index"
 	"github.com/hearthd/hearth/go-binding/internal/index/storetest"
+	"github.com/hearthd/hearth/go-binding/internal/shm"
 )
 
 func BenchmarkHash16(b *testing.B) {
@@ -96,4 +99,58 @@ func BenchmarkRandomOfMillion(b *testing.B) {
 			i++
 		}
 	})
+}
+
+// BenchmarkFirstReads reads random keys through a mapping that this process has not used before, with
+// and without Populate, and reports the percentiles of single reads.
+func BenchmarkFirstReads(b *testing.B) {
+	const reads = 20000
+	options := storetest.Options{DirectoryBits: 9, SegmentShift: 21, Segments: 80}
+	fd, err := shm.CreateMemfd("bench", int64(options.Bytes()), true)
+	if err != nil {
+		b.Fatal(err)
+	}
+	region, err := shm.Map(fd, true)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := storetest.New(region, options)
+	keys := millionKeys()
+	for _, key := range keys {
+		w.Set(storetest.Entry{Key: key, Value: make([]byte, 64)})
+	}
+	for _, populate := range []bool{false, true} {
+		b.Run(fmt.Sprint("populate=", populate), func(b *testing.B) {
+			var took []time.Duration
+			buffer := make([]byte, 0, 64)
+			var meta index.Meta
+			for b.Loop() {
+				fresh, err := shm.Map(fd, false)
+				if err != nil {
+					b.Fatal(err)
+				}
+				store, err := index.Attach(fresh)
+				if err != nil {
+					b.Fatal(err)
+				}
+				ns, _ := store.Namespace(0)
+				if populate {
+					store.Populate(1<<40, func() bool { return true })
+				}
+				for range reads {
+					key := keys[rand.IntN(million)]
+					start := time.Now()
+					if _, result := store.Read(buffer, &ns, key, &meta); result != index.Hit {
+						b.Fatal("miss")
+					}
+					took = append(took, time.Since(start))
+				}
+				_ = fresh.Unmap()
+			}
+			slices.Sort(took)
+			for _, percent := range []int{50, 99} {
+				b.ReportMetric(float64(took[len(took)*percent/100]), fmt.Sprintf("p%d-ns", percent))
+			}
+		})
+	}
 }

@@ -9,6 +9,7 @@ package index
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -128,6 +129,19 @@ func (s *Store) Epoch() uint64 { return s.region.Word(layout.RegionPrefixEpoch).
 
 // MaxValueBytes is the longest value the store takes.
 func (s *Store) MaxValueBytes() uint64 { return s.maxValueBytes }
+
+// populateStep is how much Populate does between two questions whether to go on: about a millisecond.
+const populateStep = 4 << 20
+
+// Populate makes the first limit bytes of the store present in this process, in the order in which
+// they lie there, the index's directory first, while goOn says so.
+func (s *Store) Populate(limit uint64, goOn func() bool) {
+	limit = min(limit, s.region.Size())
+	for offset := uint64(0); offset < limit && goOn(); offset += populateStep {
+		s.region.Populate(offset, min(populateStep, limit-offset))
+	}
+	runtime.KeepAlive(s)
+}
 
 // HeartbeatAge says how long ago the daemon last showed that it is alive.
 func (s *Store) HeartbeatAge() time.Duration {

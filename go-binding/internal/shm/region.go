@@ -106,6 +106,26 @@ func (r *Region) Unmap() error {
 	return syscall.Munmap(mem)
 }
 
+// Populate gives this process the pages that hold n bytes from offset, so that their first read is no
+// page fault. It takes about as long as the faults would.
+func (r *Region) Populate(offset, n uint64) {
+	const (
+		page         = 4096
+		populateRead = 22 // MADV_POPULATE_READ, since Linux 5.14
+	)
+	if !r.mapped || offset >= r.Size() {
+		return
+	}
+	from := offset &^ (page - 1)
+	part := r.mem[from : offset+min(n, r.Size()-offset)]
+	if len(part) == 0 || syscall.Madvise(part, populateRead) == nil {
+		return
+	}
+	for i := uint64(0); i < uint64(len(part)); i += page {
+		_ = r.Word(from + i).Load()
+	}
+}
+
 // Size is the length of the mapping in bytes, a multiple of 64.
 func (r *Region) Size() uint64 { return uint64(len(r.mem)) }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestMapOnlySealedMemory(t *testing.T) {
@@ -182,4 +183,59 @@ func TestPauseAndFence(t *testing.T) {
 	if runtime.GOARCH == "amd64" && PausesPer(time.Millisecond) < 1000 {
 		t.Errorf("%d pauses in a millisecond", PausesPer(time.Millisecond))
 	}
+}
+
+// present says which of the pages from an address on this process has page table entries for.
+func present(t *testing.T, r *Region, pages int) (n int) {
+	t.Helper()
+	pagemap, err := os.Open("/proc/self/pagemap")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer pagemap.Close()
+	entries := make([]byte, 8*pages)
+	if _, err := pagemap.ReadAt(entries, int64(uintptr(unsafe.Pointer(unsafe.SliceData(r.mem)))/4096*8)); err != nil {
+		t.Skip(err)
+	}
+	for i := range pages {
+		n += int(entries[8*i+7] >> 7)
+	}
+	return n
+}
+
+func TestPopulate(t *testing.T) {
+	const pages = 64
+	fd, err := CreateMemfd("test", pages*4096, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	writer, err := Map(fd, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Unmap()
+	for i := range uint64(pages) {
+		writer.Word(i * 4096).Store(1) // a page that is not there cannot be shared
+	}
+	reader, err := Map(fd, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Unmap()
+	if n := present(t, reader, pages); n != 0 {
+		t.Fatalf("%d pages are present before anybody has read", n)
+	}
+	reader.Populate(8192+5, 3*4096)
+	// The kernel maps what lies around a fault as well, 64 KiB.
+	if n := present(t, reader, pages); n < 4 || n > 32 {
+		t.Errorf("%d pages are present, want the 4 that hold the range, and some around", n)
+	}
+	reader.Populate(pages*4096, 1)
+	reader.Populate(1<<60, 1<<60)
+	reader.Populate(4096, 1<<60)
+	if n := present(t, reader, pages); n < pages-1 {
+		t.Errorf("%d pages are present, want all but the first", n)
+	}
+	FromWords(make([]uint64, 64)).Populate(0, 1<<60)
 }

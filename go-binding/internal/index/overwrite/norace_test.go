@@ -1,0 +1,5 @@
+//go:build !race
+
+package overwrite
+
+const raceDetector = false
