@@ -127,7 +127,7 @@ func (c *Conn) handshake(ctx context.Context, options Options) (*Welcome, error)
 	err := c.send(func(m controlwire.ClientMessageBuilder) { writeHello(m, &options) })
 	var packet []byte
 	var fds []int
-	if err == nil {
+	if err == nil || errors.Is(err, syscall.EPIPE) { // it closed at once, and may have said why
 		packet, fds, err = c.receive()
 	}
 	switch {

@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"syscall"
 	"time"
 
 	"github.com/hearthd/hearth/go-binding/internal/controlwire"
@@ -33,6 +35,11 @@ func (c *Conn) receive() (packet []byte, fds []int, err error) {
 	var n int
 	readError := c.raw.Read(func(fd uintptr) bool {
 		n, fds, err = shm.Receive(int(fd), buffer)
+		if errors.Is(err, syscall.ECONNRESET) {
+			// The daemon closed without reading all we sent. That is reported once, and before what it
+			// has sent, such as why.
+			n, fds, err = shm.Receive(int(fd), buffer)
+		}
 		return !shm.IsAgain(err)
 	})
 	if readError != nil {
@@ -199,6 +206,14 @@ func (c *Conn) sendWithin(ctx context.Context, fill func(controlwire.ClientMessa
 		return nil
 	case ctx.Err() != nil:
 		return whyEnded(ctx)
+	case errors.Is(err, syscall.EPIPE):
+		// The daemon is gone. What it said last, the reader knows when it is through.
+		select {
+		case <-c.done:
+			return c.Cause()
+		case <-ctx.Done():
+			return whyEnded(ctx)
+		}
 	}
 	return fmt.Errorf("%w: %w", ErrEnded, err)
 }

@@ -114,3 +114,61 @@ func TestADaemonThatReadsNothingIsNotWaitedForWithoutEnd(t *testing.T) {
 		t.Fatal(answer, err)
 	}
 }
+
+// A daemon that has no time for anybody says so and closes, without having read a thing.
+func TestTheLastWordIsHeardThoughNothingWasRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var b wire.Builder
+	b.ResetFramed(nil, int(controlwire.MaxPacketBytes))
+	ended := controlwire.NewRootServerMessage(&b).NewEnded()
+	ended.SetCode(8)
+	ended.SetMessage("too many connections")
+	packet, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, hello := range []bool{false, true} { // whether hello arrives before the close
+		go func() {
+			server, err := listener.AcceptUnix()
+			if err != nil {
+				return
+			}
+			defer server.Close()
+			_, _ = server.Write(packet)
+			if hello {
+				raw, _ := server.SyscallConn()
+				_ = raw.Read(func(fd uintptr) bool {
+					_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK)
+					return err == nil
+				})
+			}
+		}()
+		_, _, err := Dial(context.Background(), path, Options{Channels: 1, Timeout: time.Minute})
+		var stated *Error
+		if !errors.As(err, &stated) || stated.Message != "too many connections" {
+			t.Errorf("hello read %v: %v", hello, err)
+		}
+	}
+}
+
+func TestAQuestionToADaemonThatIsGoneHearsItsLastWord(t *testing.T) {
+	c, server := welcomed(t, time.Minute)
+	var b wire.Builder
+	b.ResetFramed(nil, int(controlwire.MaxPacketBytes))
+	controlwire.NewRootServerMessage(&b).NewEnded().SetMessage("stopping")
+	packet, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = server.Write(packet)
+	_ = server.Close()
+	var stated *Error
+	if _, err := c.OpenNamespace(context.Background(), "n"); !errors.As(err, &stated) || stated.Message != "stopping" {
+		t.Errorf("%v", err)
+	}
+}
