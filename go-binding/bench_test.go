@@ -138,6 +138,13 @@ func BenchmarkGetAppend(b *testing.B) {
 	})
 }
 
+// must is check for loops that are measured: Helper, which check calls, walks the stack.
+func must(b *testing.B, err error) {
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
 func BenchmarkWrite(b *testing.B) {
 	_, client, ns := start(b)
 	value := make([]byte, 64)
@@ -145,13 +152,13 @@ func BenchmarkWrite(b *testing.B) {
 	b.Run("Set", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			check(b, ns.Set(background, "user:00001234567", value))
+			must(b, ns.Set(background, "user:00001234567", value))
 		}
 	})
 	b.Run("SetAsync", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			check(b, ns.SetAsync(background, "user:00001234567", value))
+			must(b, ns.SetAsync(background, "user:00001234567", value))
 		}
 		check(b, client.Flush(background))
 	})
@@ -159,7 +166,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			_, err := client.Call(background, "hearth.echo", buffer, value)
-			check(b, err)
+			must(b, err)
 		}
 	})
 	b.Run("echo from 64 goroutines", func(b *testing.B) {
@@ -168,7 +175,7 @@ func BenchmarkWrite(b *testing.B) {
 			buffer := make([]byte, 0, 64)
 			for pb.Next() {
 				_, err := client.Call(background, "hearth.echo", buffer, value)
-				check(b, err)
+				must(b, err)
 			}
 		})
 	})
@@ -178,7 +185,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			key := fmt.Sprintf("user:%011d", next.Add(1))
 			for pb.Next() {
-				check(b, ns.Set(background, key, value))
+				must(b, ns.Set(background, key, value))
 			}
 		})
 	})
