@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxOutgoing = 64;
 constexpr std::uint64_t kAcceptRetryUs = 100'000;
+constexpr int kAcceptsInARow = 16;
 // Of one uid, so that whoever may connect cannot take all descriptors without shaking hands.
 constexpr std::uint32_t kMaxSessionlessPerUid = 64;
 
@@ -64,7 +65,8 @@ Status Control::Init() {
 
 // ------------------------------------------------------------------------------------ connections
 void Control::OnAccept() {
-  while (listener_) {
+  // A few in a row, then the others' turn; the socket stays readable.
+  for (int i = 0; i < kAcceptsInARow && listener_; ++i) {
     auto accepted = listener_->Accept();
     if (!accepted.ok()) {
       // The connection stays in the backlog and the socket readable: without a pause this would
@@ -110,6 +112,9 @@ void Control::AddConnection(ipc::ControlSocket socket) {
   connection.source = std::move(*source);
   if (ungreeted_.empty()) hello_timer_.Arm(HelloTimeoutUs());
   ungreeted_.insert(id);
+  // Its hello is mostly there already. Heard now, a crowd of clients that start at once does not
+  // run into the bound on connections without a session.
+  Receive(connection);
 }
 
 void Control::RefuseUnread(Connection& connection) {

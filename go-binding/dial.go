@@ -73,11 +73,13 @@ func dial(ctx context.Context, c config) (*Client, error) {
 		connection.Close()
 		return nil, mismatch("sessionLayout", err)
 	}
+	client := newClient(connection, opened, store, welcome)
+	client.background.Add(1)
 	go func() {
+		defer client.background.Done()
 		<-connection.Ended()
 		opened.Fail(connection.Cause())
 	}()
-	client := newClient(connection, opened, store, welcome)
 	if c.populateBytes > 0 {
 		client.background.Add(1)
 		go func() {
@@ -163,6 +165,12 @@ func dialError(socket string, err error) error {
 			e.sentinel = ErrOverloaded
 		case CodeUnavailable:
 			e.sentinel = ErrNotRunning
+		}
+	case errors.Is(err, shm.ErrDescriptorsLost), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
+		errors.Is(err, syscall.ENOMEM):
+		e.Code = CodeResourceExhausted
+		if !errors.Is(err, shm.ErrDescriptorsLost) && !errors.Is(err, syscall.ENOMEM) {
+			e.Message += "; this process or machine has no descriptors left (see ulimit -n)"
 		}
 	case errors.Is(err, control.ErrSocketPath):
 		e.Code, e.sentinel = CodeInvalidArgument, ErrSocketPath

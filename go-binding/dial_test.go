@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -236,5 +237,64 @@ func TestNothingIsLeftAfterClose(t *testing.T) {
 	check(t, err)
 	if n := strings.Count(string(maps), "memfd:"); n > 4 {
 		t.Errorf("%d shared mappings are left", n)
+	}
+}
+
+// Many processes of one user that start at once are no attack.
+func TestACrowdDialsAtOnce(t *testing.T) {
+	daemon := hearthtest.Start(t)
+	const crowd = 300
+	errs := make([]error, crowd)
+	clients := make([]*hearth.Client, crowd)
+	var wg sync.WaitGroup
+	for i := range crowd {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			ctx, cancel := context.WithTimeout(background, time.Minute)
+			defer cancel()
+			clients[i], errs[i] = hearth.Dial(ctx, hearth.WithSocket(daemon.Socket()), hearth.WithChannels(1))
+		}()
+	}
+	wg.Wait()
+	for i := range crowd {
+		if errs[i] != nil {
+			t.Fatalf("client %d: %v", i, errs[i])
+		}
+		_ = clients[i].Close()
+	}
+}
+
+func TestDialWithoutDescriptorsSaysSo(t *testing.T) {
+	daemon := hearthtest.Start(t)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before) }()
+	next, err := syscall.Dup(0) // descriptors below are taken
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = syscall.Close(next)
+	// Room for the socket, then for some of the descriptors that come with the welcome.
+	for room := range 6 {
+		limit := before
+		limit.Cur = uint64(next + room)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		client, err := hearth.Dial(background, hearth.WithSocket(daemon.Socket()), hearth.WithChannels(4))
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+			t.Fatal(err)
+		}
+		if err == nil {
+			_ = client.Close()
+			t.Fatalf("dialled with %d descriptors", room)
+		}
+		var stated *hearth.Error
+		if !errors.As(err, &stated) || stated.Code != hearth.CodeResourceExhausted || !strings.Contains(err.Error(), "descriptors") {
+			t.Errorf("with %d descriptors: %v", room, err)
+		}
 	}
 }

@@ -196,6 +196,15 @@ func TestACallAtALimitIsNotAFullStore(t *testing.T) {
 	if errors.Is(err, hearth.ErrStoreFull) {
 		t.Error("a Call reports a full store: ", err)
 	}
+	// More of them than a channel may have incomplete messages: none is left behind.
+	one := daemon.Dial(t, hearth.WithChannels(1))
+	for range 40 {
+		_, err := one.Call(background, "hearth.echo", nil, make([]byte, 1<<20))
+		wantError(t, err, hearth.ErrOverloaded, hearth.CodeResourceExhausted, hearth.NotStarted)
+	}
+	if _, err := one.Call(background, "hearth.echo", nil, []byte("small")); err != nil {
+		t.Error("after refused calls: ", err)
+	}
 	full := namespace(t, client, "full")
 	for i := 0; err == nil || !errors.Is(err, hearth.ErrStoreFull); i++ {
 		if err = full.Set(background, fmt.Sprint("k", i), make([]byte, 16<<10)); i == 1000 {

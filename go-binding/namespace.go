@@ -59,7 +59,7 @@ const fallbackTimeout = time.Second
 // one. If the key is overwritten faster than it can be copied, eight times in a row, GetAppend asks
 // hearthd instead, for a second at most; that is the only case in which it waits.
 //
-// Errors: ErrNotFound, ErrInvalidKey, ErrClosed; in the case just described also those of [Get].
+// Errors: ErrNotFound, ErrInvalidKey, ErrClosed; in the case just described also those of [Namespace.Get].
 func (n *Namespace) GetAppend(dst []byte, key string) (value []byte, metadata Metadata, err error) {
 	var meta index.Meta
 	value, result := n.lookup(dst, key, &meta)

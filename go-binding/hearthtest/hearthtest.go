@@ -120,16 +120,24 @@ func StartIn(directory, binary string, opts ...Option) (*Daemon, error) {
 	d.command = exec.Command(binary, "--config", path)
 	d.command.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(directory, "notify"))
 	d.command.Stdout, d.command.Stderr = &d.log, &d.log
-	// The daemon must not outlive a test process that is killed.
+	// The daemon must not outlive a test process that is killed. The kernel sends the signal when the
+	// thread ends that started it, so that thread is kept.
 	d.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := d.command.Start(); err != nil {
-		return nil, err
-	}
+	started := make(chan error)
 	go func() {
+		runtime.LockOSThread()
+		err := d.command.Start()
+		started <- err
+		if err != nil {
+			return
+		}
 		d.exitError = d.command.Wait()
 		close(d.exited)
 		_ = notify.SetReadDeadline(time.Unix(1, 0)) // nothing will be announced any more
 	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
 	if err := d.waitReady(notify); err != nil {
 		d.Kill()
 		return nil, fmt.Errorf("%w\nconfiguration:\n%s\nlog:\n%s", err, config, d.Log())

@@ -63,6 +63,10 @@ class Service {
     std::lock_guard lock(mutex_);
     return gone_.contains(id);
   }
+  std::size_t gone_sessions() {
+    std::lock_guard lock(mutex_);
+    return gone_.size();
+  }
   long References(std::uint64_t id) {
     std::lock_guard lock(mutex_);
     return references_[id];

@@ -101,6 +101,40 @@ TEST_CASE("a request published at any moment of falling asleep is served") {
   CheckPublishedAt("writer.before_sleep");
 }
 
+TEST_CASE(
+    "a command that comes while the bells are looked at is carried out before the next sleep") {
+  Service service;
+  service->Start();
+  const auto quiet = service.NewSession();
+  const auto busy = service.NewSession();
+  SessionPeer busy_peer(*busy);
+  service->Add(quiet);
+  service->Add(busy);
+  Atomic<std::uint64_t> sent{0};
+  Atomic<std::uint64_t> sleeps{0};
+  Atomic<std::uint64_t> slept_on{0};
+  SetFailpoint("writer.before_listen", [&] {
+    // Removes nobody, and is reported as gone all the same.
+    service->Remove(1000 + sent.LoadRelaxed());
+    sent.StoreRelaxed(sent.LoadRelaxed() + 1);
+  });
+  SetFailpoint("writer.before_sleep", [&] {
+    if (service.gone_sessions() < sent.LoadRelaxed()) slept_on.StoreRelaxed(1);
+    sleeps.StoreOrdered(sleeps.LoadOrdered() + 1);
+  });
+  for (int i = 0; i < 400; ++i) {
+    const std::uint64_t before = sleeps.LoadOrdered();
+    busy_peer.channel().Send(ipc::kOpPing, 0);
+    REQUIRE(busy_peer.channel().Await(kPatienceMs).has_value());
+    WaitUntil([&] { return sleeps.LoadOrdered() > before; });
+  }
+  service->Stop();
+  ClearFailpoint("writer.before_listen");
+  ClearFailpoint("writer.before_sleep");
+  CHECK(sent.LoadRelaxed() > 0);
+  CHECK(slept_on.LoadRelaxed() == 0);
+}
+
 TEST_CASE("a client that sleeps is heard while another keeps the daemon busy") {
   Service service;
   const auto busy = service.NewSession();

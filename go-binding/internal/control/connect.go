@@ -35,6 +35,17 @@ func connect(ctx context.Context, path string) (*net.UnixConn, error) {
 	}
 	var dialer net.Dialer
 	connection, err := dialer.DialContext(ctx, "unixpacket", path)
+	// A Unix socket whose backlog is full refuses at once; many processes that start together fill it.
+	for pause := time.Millisecond; errors.Is(err, syscall.EAGAIN); pause = min(2*pause, 50*time.Millisecond) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+			connection, err = dialer.DialContext(ctx, "unixpacket", path)
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, whyEnded(ctx)
+		}
+	}
 	if err != nil && ctx.Err() != nil {
 		return nil, whyEnded(ctx)
 	}
@@ -57,8 +68,6 @@ func connectError(path string, err error) error {
 		return fmt.Errorf("%w at %s: there is no such file", ErrNotRunning, path)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w at %s: the socket is there, but nobody listens on it", ErrNotRunning, path)
-	case errors.Is(err, syscall.EAGAIN):
-		return fmt.Errorf("hearthd at %s has not accepted the connections before this one; %w", path, ErrNoAnswer)
 	case errors.Is(err, fs.ErrPermission) && statError == nil:
 		return fmt.Errorf("uid %d may not write to the socket %s (%v), which connecting needs: %w", os.Geteuid(), path,
 			info.Mode(), fs.ErrPermission)

@@ -118,11 +118,16 @@ func Dial(ctx context.Context, path string, options Options) (*Conn, *Welcome, e
 
 func (c *Conn) handshake(ctx context.Context, options Options) (*Welcome, error) {
 	// A context that ends makes reads and writes that wait return at once.
-	stop := context.AfterFunc(ctx, func() { _ = c.socket.SetDeadline(time.Unix(1, 0)) })
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = c.socket.SetDeadline(time.Unix(1, 0))
+		close(interrupted)
+	})
 	defer func() {
-		if stop() {
-			_ = c.socket.SetDeadline(time.Time{})
+		if !stop() {
+			<-interrupted // else it might end a session that has begun
 		}
+		_ = c.socket.SetDeadline(time.Time{})
 	}()
 	err := c.send(func(m controlwire.ClientMessageBuilder) { writeHello(m, &options) })
 	var packet []byte

@@ -86,6 +86,8 @@ func (c *Conn) dispatch(packet []byte) error {
 		answer = Answer{ID: uint32(in.Id()), MaxValueBytes: in.MaxValueBytes(), Writable: in.Writable()}
 	case controlwire.ServerMessageWhichMethod:
 		answer = Answer{ID: message.Method().Id()}
+	default:
+		answer.Err = fmt.Errorf("%w: an answer of kind %v to a question about a name", ErrNotHearth, message.Which())
 	}
 	id := message.RequestId()
 	if err := m.Err(); err != nil {

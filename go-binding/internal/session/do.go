@@ -148,6 +148,10 @@ func (ch *Channel) sendRest(ctx context.Context, r *Request, c *call) error {
 		from += n
 		// The server may have refused the message already, for its announced length.
 		if c.done.Load() != 0 {
+			// It goes on waiting for the rest, unless it hears that none will come.
+			if from < payload.Len() {
+				ch.post(layout.OpCancel, c.id, 0)
+			}
 			return nil
 		}
 	}

@@ -32,8 +32,12 @@ func Monotonic() (uint64, error) {
 // MaxDescriptors is how many descriptors one packet may carry (the kernel's SCM_MAX_FD is 253).
 const MaxDescriptors = 64
 
-// ErrTruncated is returned by Receive for a packet or descriptors that did not fit.
+// ErrTruncated is returned by Receive for a packet, or descriptors, that did not fit.
 var ErrTruncated = errors.New("the packet was truncated")
+
+// ErrDescriptorsLost is returned by Receive when this process could not take the descriptors of a
+// packet, though there was room for them: it has no more.
+var ErrDescriptorsLost = errors.New("this process has no descriptors left (see ulimit -n)")
 
 // Receive reads one packet and its descriptors from a SOCK_SEQPACKET socket; n is 0 at the end of
 // the stream. Descriptors arrive close-on-exec in the same step, so that no child process can
@@ -53,6 +57,8 @@ func Receive(fd int, buffer []byte) (n int, fds []int, err error) {
 	switch {
 	case parseError != nil:
 		err = parseError
+	case flags&syscall.MSG_CTRUNC != 0 && flags&syscall.MSG_TRUNC == 0 && len(fds) < MaxDescriptors:
+		err = ErrDescriptorsLost
 	case flags&(syscall.MSG_TRUNC|syscall.MSG_CTRUNC) != 0:
 		err = ErrTruncated
 	}

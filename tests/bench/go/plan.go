@@ -24,7 +24,7 @@ type Plan struct {
 func planFor(mode string) (plan Plan, known bool) {
 	switch mode {
 	case "default":
-		plan = Plan{Rounds: 5, Slice: 300 * time.Millisecond, Paced: 4 * time.Second, PacedRuns: 5, Keys: 1_000_000, Trips: 200_000, Sessions: 200, Idle: 10 * time.Second, Lines: 1_000_000, StoreMiB: 512}
+		plan = Plan{Rounds: 5, Slice: 300 * time.Millisecond, Paced: 4 * time.Second, PacedRuns: 5, Keys: 1_000_000, Trips: 200_000, Sessions: 1000, Idle: 10 * time.Second, Lines: 1_000_000, StoreMiB: 512}
 	case "full":
 		plan = Plan{Rounds: 9, Slice: 500 * time.Millisecond, Paced: 8 * time.Second, PacedRuns: 7, Keys: 1_000_000, Trips: 500_000, Sessions: 1000, Idle: 10 * time.Second, Lines: 2_000_000, StoreMiB: 512}
 	case "quick":

@@ -137,7 +137,7 @@ func read(store *index.Store, acknowledged *shm.Region, l load) (r report, err e
 		// SYNC acquire test-acknowledged: a set that returned before this read begins.
 		floor := acknowledged.Word(8 * key).Load()
 		var result index.Result
-		value, result = store.Lookup(value[:0], &ns, keys[key], store.Hash(&ns, keys[key]), &meta)
+		value, result = store.Read(value[:0], &ns, keys[key], &meta)
 		if result != index.Hit {
 			if result == index.Miss {
 				r.misses++
