@@ -27,23 +27,27 @@ namespace hearth::daemon {
 namespace {
 
 Status ReadNamespace(Section section, std::uint64_t segment_bytes, NamespaceConfig* config) {
-  std::string eviction = "oldest";
+  std::string eviction = "s3-fifo";
   HEARTH_TRY(section.Text("name", &config->name));
   HEARTH_TRY(section.Milliseconds("ttl", &config->hard_ttl_ms));
   HEARTH_TRY(section.Milliseconds("soft_ttl", &config->soft_ttl_ms));
+  HEARTH_TRY(section.Bytes<std::uint64_t>("quota_min", 0, std::uint64_t{1} << 42U,
+                                          &config->quota_min_bytes));
   HEARTH_TRY(section.Bytes<std::uint64_t>("quota_max", 0, std::uint64_t{1} << 42U,
                                           &config->quota_max_bytes));
   HEARTH_TRY(section.Text("eviction", &eviction));
   HEARTH_TRY(section.Flag("strict", &config->strict));
   HEARTH_TRY(section.NothingLeft());
   if (config->name.empty()) return section.Wrong(section.table(), "a namespace needs a 'name'");
-  if (eviction != "oldest" && eviction != "none")
-    return section.WrongAt("eviction", "'eviction' must be \"oldest\" or \"none\"");
+  if (eviction != "s3-fifo" && eviction != "none")
+    return section.WrongAt("eviction", "'eviction' must be \"s3-fifo\" or \"none\"");
   if (config->hard_ttl_ms != 0 && config->soft_ttl_ms > config->hard_ttl_ms)
     return section.WrongAt("soft_ttl", "'soft_ttl' must not exceed 'ttl'");
   if (config->quota_max_bytes != 0 && config->quota_max_bytes < 2 * segment_bytes)
     return section.WrongAt("quota_max", "'quota_max' must be 0 or at least two segments");
-  config->evict = eviction == "oldest";
+  if (config->quota_max_bytes != 0 && config->quota_min_bytes > config->quota_max_bytes)
+    return section.WrongAt("quota_min", "'quota_min' must not exceed 'quota_max'");
+  config->evict = eviction == "s3-fifo";
   return Status::Ok();
 }
 

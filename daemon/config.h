@@ -19,6 +19,7 @@ struct NamespaceConfig {
   std::string name;
   std::uint64_t hard_ttl_ms = 0;
   std::uint64_t soft_ttl_ms = 0;
+  std::uint64_t quota_min_bytes = 0;
   std::uint64_t quota_max_bytes = 0;
   bool evict = true;
   bool strict = false;

@@ -65,6 +65,7 @@ Status StoreService::Init() {
   for (const NamespaceConfig& item : config_.namespaces) {
     const auto id = writer_->CreateNamespace(item.name, {.hard_ttl_ms = item.hard_ttl_ms,
                                                          .soft_ttl_ms = item.soft_ttl_ms,
+                                                         .quota_min_bytes = item.quota_min_bytes,
                                                          .quota_max_bytes = item.quota_max_bytes,
                                                          .evict = item.evict,
                                                          .strict = item.strict});
@@ -166,6 +167,7 @@ void StoreService::Run() {
     }
     // However busy the polled sessions keep this thread: the others are heard by their bells alone.
     if (now >= next_listen && polled_.size() < sessions_.size()) {
+      HEARTH_FAILPOINT("writer.before_listen");
       Listen(0);
       next_listen = now + kListenNs;
     }
@@ -181,6 +183,8 @@ void StoreService::Run() {
     }
     std::erase_if(polled_, [this](Served* quiet) { return AnnounceSleep(*quiet); });
     if (!polled_.empty()) continue;
+    // Looking at the bells while busy takes their edges, also the one of a command.
+    if (has_commands_.LoadRelaxed() != 0 || stopping != (stopping_.LoadRelaxed() != 0)) continue;
     // All sessions ring from now on, so nobody's request stays unseen.
     HEARTH_FAILPOINT("writer.before_sleep");
     Listen(stopping ? 0 : kHeartbeatMs);

@@ -187,6 +187,10 @@ constexpr std::uint32_t SlotSegment(std::uint64_t slot) {
 constexpr std::uint32_t SlotOffset(std::uint64_t slot) {
   return static_cast<std::uint32_t>((slot & kSlotOffsetMask) << 3U);
 }
+inline constexpr std::uint32_t kMaxSlotFrequency = 3;
+constexpr std::uint32_t SlotFrequency(std::uint64_t slot) {
+  return static_cast<std::uint32_t>(slot >> kSlotFrequencyShift) & 3U;
+}
 constexpr std::uint64_t SlotGeneration(std::uint64_t slot) {
   return (slot >> kSlotGenerationShift) & kSlotGenerationMask;
 }

@@ -15,26 +15,37 @@ bool SegmentLog::Evictable(std::uint32_t namespace_id) const {
   return (view_.namespace_record(namespace_id).flags & kNamespaceNoEvict) == 0;
 }
 
-void SegmentLog::UpdateUsedBytes(std::uint32_t namespace_id) {
-  view_.namespace_record(namespace_id)
-      .used_bytes.StoreRelaxed(std::uint64_t{owned(static_cast<std::uint16_t>(namespace_id))} *
-                               view_.segment_bytes());
+void SegmentLog::AddOwned(std::uint32_t namespace_id, std::int32_t count) {
+  Owner& owner = owners_[namespace_id];
+  NamespaceRecord& record = view_.namespace_record(namespace_id);
+  const auto id = static_cast<std::uint16_t>(namespace_id);
+  by_excess_.erase({owner.rank, id});
+  owner.owned += static_cast<std::uint32_t>(count);
+  owner.rank =
+      std::int64_t{owner.owned} -
+      static_cast<std::int64_t>(record.quota_min_bytes.LoadRelaxed() / view_.segment_bytes());
+  if (owner.owned != 0 && Evictable(namespace_id)) by_excess_.emplace(owner.rank, id);
+  record.used_bytes.StoreRelaxed(std::uint64_t{owner.owned} * view_.segment_bytes());
 }
 
-std::optional<std::uint32_t> SegmentLog::Take(SegmentState state, std::uint32_t namespace_id) {
-  if (free_.empty()) return std::nullopt;
+std::uint32_t SegmentLog::TakeFree() {
   const std::uint32_t segment = free_.back();
   free_.pop_back();
+  view_.header().free_segments.StoreRelaxed(free_.size());
+  return segment;
+}
+
+void SegmentLog::Start(std::uint32_t segment, SegmentState state, std::uint32_t namespace_id,
+                       LogKind log) {
   StoreHeader& store = view_.header();
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t sequence = store.allocated_sequence.LoadRelaxed() + 1;
   store.allocated_sequence.StoreRelaxed(sequence);
-  store.free_segments.StoreRelaxed(free_.size());
   header.write_watermark.StoreRelaxed(0);
   header.indexed_watermark.StoreRelaxed(0);
   header.latest_expiry_ms.StoreRelaxed(0);
   header.namespace_id = namespace_id;
-  header.log = static_cast<std::uint8_t>(LogKind::kMain);
+  header.log = static_cast<std::uint8_t>(log);
   header.run_length = 1;
   header.dead_bytes.StoreRelaxed(0);
   header.entry_count.StoreRelaxed(0);
@@ -43,68 +54,92 @@ std::optional<std::uint32_t> SegmentLog::Take(SegmentState state, std::uint32_t 
   const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
   // SYNC release segment-generation: the header belongs to this generation.
   header.state_generation.StoreRelease(MakeSegmentWord(state, generation));
-  if (state == SegmentState::kOpen) {
-    HEARTH_CHECK(!owner(namespace_id).open);
-    owner(namespace_id).open = segment;
-    UpdateUsedBytes(namespace_id);
-  }
+}
+
+std::optional<std::uint32_t> SegmentLog::TakeOpen(std::uint16_t namespace_id, LogKind log) {
+  if (free_.empty()) return std::nullopt;
+  std::optional<std::uint32_t>& open = owners_[namespace_id].open[Index(log)];
+  HEARTH_CHECK(!open);
+  open = TakeFree();
+  Start(*open, SegmentState::kOpen, namespace_id, log);
+  AddOwned(namespace_id, 1);
+  return open;
+}
+
+std::optional<std::uint32_t> SegmentLog::TakeForIndex() {
+  if (free_.empty()) return std::nullopt;
+  const std::uint32_t segment = TakeFree();
+  Start(segment, SegmentState::kIndex, kSharedNamespace, LogKind::kMain);
   return segment;
 }
 
-std::optional<std::uint32_t> SegmentLog::open(std::uint16_t namespace_id) const {
-  return owners_[namespace_id].open;
+std::optional<std::uint32_t> SegmentLog::open(std::uint16_t namespace_id, LogKind log) const {
+  return owners_[namespace_id].open[Index(log)];
 }
 
 std::uint32_t SegmentLog::Room(std::uint32_t segment) const {
   return view_.segment_bytes() - view_.segment(segment).write_watermark.LoadRelaxed();
 }
 
-void SegmentLog::Seal(std::uint16_t namespace_id) {
-  Owner& owner = this->owner(namespace_id);
-  if (!owner.open) return;
-  const std::uint32_t segment = *owner.open;
+void SegmentLog::Seal(std::uint16_t namespace_id, LogKind log) {
+  Owner& owner = owners_[namespace_id];
+  std::optional<std::uint32_t>& open = owner.open[Index(log)];
+  if (!open) return;
+  const std::uint32_t segment = *open;
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
   // SYNC release segment-generation: the generation stays; all entries are below the watermark.
   header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kSealed, generation));
-  owner.open.reset();
-  owner.sealed.emplace(header.sequence, segment);
-  if (Evictable(namespace_id)) evictable_.emplace(header.sequence, segment);
+  open.reset();
+  owner.sealed[Index(log)].emplace(header.sequence, segment);
+  owner.dead_bytes += header.dead_bytes.LoadRelaxed();
+  const std::uint64_t expiry = header.latest_expiry_ms.LoadRelaxed();
+  if (expiry != kNever) expiring_.emplace(expiry, segment);
 }
 
-std::uint32_t SegmentLog::owned(std::uint16_t namespace_id) const {
-  const Owner& owner = owners_[namespace_id];
-  return static_cast<std::uint32_t>(owner.sealed.size()) + (owner.open ? 1U : 0U);
+// Undoes what Seal() has noted, for a segment that leaves its log.
+void SegmentLog::Unseal(std::uint32_t segment) {
+  const SegmentHeader& header = view_.segment(segment);
+  Owner& owner = owners_[header.namespace_id];
+  owner.sealed[header.log & 1U].erase({header.sequence, segment});
+  owner.dead_bytes -= header.dead_bytes.LoadRelaxed();
+  expiring_.erase({header.latest_expiry_ms.LoadRelaxed(), segment});
 }
 
-std::optional<std::uint32_t> SegmentLog::OldestOf(std::uint16_t namespace_id) const {
-  const Owner& owner = owners_[namespace_id];
-  if (owner.sealed.empty()) return std::nullopt;
-  return owner.sealed.begin()->second;
+void SegmentLog::NoteDead(std::uint32_t segment, std::uint32_t bytes) {
+  SegmentHeader& header = view_.segment(segment);
+  header.dead_bytes.StoreRelaxed(header.dead_bytes.LoadRelaxed() + bytes);
+  if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
+    owners_[header.namespace_id].dead_bytes += bytes;
 }
 
-std::optional<std::uint32_t> SegmentLog::OldestEvictable(std::uint16_t keep_open) const {
-  if (!evictable_.empty()) return evictable_.begin()->second;
-  std::optional<std::uint32_t> oldest;
-  for (std::uint32_t id = 0; id < owners_.size(); ++id) {
-    const Owner& owner = owners_[id];
-    if (!owner.open || id == keep_open || !Evictable(id)) continue;
-    if (!oldest || view_.segment(*owner.open).sequence < view_.segment(*oldest).sequence)
-      oldest = owner.open;
+std::optional<std::uint16_t> SegmentLog::FurthestAboveMin(std::uint16_t writing) const {
+  for (auto it = by_excess_.rbegin(); it != by_excess_.rend(); ++it) {
+    const Owner& owner = owners_[it->second];
+    if (!owner.sealed[0].empty() || !owner.sealed[1].empty()) return it->second;
+    if (it->second != writing && (owner.open[0] || owner.open[1])) return it->second;
   }
-  return oldest;
+  return std::nullopt;
+}
+
+std::optional<std::uint32_t> SegmentLog::Expired(std::uint64_t now_ms) const {
+  if (expiring_.empty() || expiring_.begin()->first > now_ms) return std::nullopt;
+  return expiring_.begin()->second;
+}
+
+void SegmentLog::Retire(std::uint32_t segment) {
+  Unseal(segment);
+  SegmentHeader& header = view_.segment(segment);
+  const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
+  // SYNC release segment-generation: the generation stays, readers go on until the slots are gone.
+  header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kRetiring, generation));
 }
 
 void SegmentLog::Free(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t word = header.state_generation.LoadRelaxed();
-  if (header.namespace_id < owners_.size()) {
-    Owner& owner = this->owner(header.namespace_id);
-    if (owner.open == segment) owner.open.reset();
-    owner.sealed.erase({header.sequence, segment});
-    evictable_.erase({header.sequence, segment});
-    UpdateUsedBytes(header.namespace_id);
-  }
+  if (SegmentStateOf(word) == SegmentState::kSealed) Unseal(segment);
+  AddOwned(header.namespace_id, -1);
   // SYNC release segment-generation: the slots that pointed here were changed before. A reader that
   // finds the new generation also finds its slot changed, and does not take it for a miss.
   header.state_generation.StoreRelease(

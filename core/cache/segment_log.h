@@ -1,10 +1,9 @@
-// SegmentLog: which segments are free, and which belong to which namespace in what order. Private
-// memory of the writer; what recovery needs of it is in the segment headers.
+// SegmentLog: which segments are free, and which belong to which namespace, in which log and in
+// what order. Private memory of the writer; what recovery needs of it is in the segment headers.
 #ifndef HEARTH_CORE_CACHE_SEGMENT_LOG_H_
 #define HEARTH_CORE_CACHE_SEGMENT_LOG_H_
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <set>
 #include <utility>
@@ -15,49 +14,74 @@
 
 namespace hearth::cache {
 
-// Not thread-safe: owned by the writer.
+// A namespace appends to one open segment of each of its logs; a full one is sealed, and sealed
+// segments are evicted oldest first. Not thread-safe: owned by the writer.
 class SegmentLog {
  public:
+  // Sealed segments by age.
+  using ByAge = std::set<std::pair<std::uint64_t, std::uint32_t>>;
+
   explicit SegmentLog(const StoreView& view);
 
   std::uint32_t free_count() const { return static_cast<std::uint32_t>(free_.size()); }
 
-  // Takes a free segment for `state` (kOpen for a namespace, kIndex), with a new sequence number.
-  // Nothing when none is free.
-  std::optional<std::uint32_t> Take(SegmentState state, std::uint32_t namespace_id);
+  // Takes a free segment for a log of a namespace, which must have no open one there, or for index
+  // pages, with a new sequence number. Nothing when none is free.
+  std::optional<std::uint32_t> TakeOpen(std::uint16_t namespace_id, LogKind log);
+  std::optional<std::uint32_t> TakeForIndex();
 
-  // The open segment of a namespace, if any.
-  std::optional<std::uint32_t> open(std::uint16_t namespace_id) const;
+  // The open segment of a log, if any.
+  std::optional<std::uint32_t> open(std::uint16_t namespace_id, LogKind log) const;
   // Bytes left in a segment behind its write watermark.
   std::uint32_t Room(std::uint32_t segment) const;
-  // Closes the open segment of a namespace, if there is one.
-  void Seal(std::uint16_t namespace_id);
+  // Closes the open segment of a log, if there is one.
+  void Seal(std::uint16_t namespace_id, LogKind log);
 
-  // Segments the namespace owns, the open one included.
-  std::uint32_t owned(std::uint16_t namespace_id) const;
+  // Segments the namespace owns: open, sealed and retiring ones of both logs.
+  std::uint32_t owned(std::uint16_t namespace_id) const { return owners_[namespace_id].owned; }
+  const ByAge& sealed(std::uint16_t namespace_id, LogKind log) const {
+    return owners_[namespace_id].sealed[Index(log)];
+  }
+  // Dead bytes in the sealed segments of the namespace. NoteDead tells of more of them.
+  std::uint64_t dead_bytes(std::uint16_t namespace_id) const {
+    return owners_[namespace_id].dead_bytes;
+  }
+  void NoteDead(std::uint32_t segment, std::uint32_t bytes);
 
-  // The oldest sealed segment of one namespace, or of all that may be evicted; else, for all, the
-  // oldest open one of a namespace other than `keep_open`.
-  std::optional<std::uint32_t> OldestOf(std::uint16_t namespace_id) const;
-  std::optional<std::uint32_t> OldestEvictable(std::uint16_t keep_open) const;
+  // The evictable namespace that owns the most segments above its guaranteed share and has one to
+  // give: a sealed one, or an open one unless it is `writing`. Nothing when there is none.
+  std::optional<std::uint16_t> FurthestAboveMin(std::uint16_t writing) const;
+  // A sealed segment of which every entry has expired by `now_ms`.
+  std::optional<std::uint32_t> Expired(std::uint64_t now_ms) const;
 
-  // Gives a segment back. No slot may point into it any more. After this its bytes may change, and
-  // readers that still copy from it find out by its generation.
+  // Takes a sealed segment out of its log: it is on its way to Free(). Readers go on reading it.
+  void Retire(std::uint32_t segment);
+  // Gives a segment back that is sealed or retiring. No slot may point into it any more. After this
+  // its bytes may change, and readers that still copy from it find out by its generation.
   void Free(std::uint32_t segment);
 
  private:
   struct Owner {
-    std::optional<std::uint32_t> open;
-    std::set<std::pair<std::uint64_t, std::uint32_t>> sealed;  // by age
+    std::optional<std::uint32_t> open[2];
+    ByAge sealed[2];
+    std::uint32_t owned = 0;
+    std::uint64_t dead_bytes = 0;
+    std::int64_t rank = 0;  // as it stands in by_excess_
   };
-  Owner& owner(std::uint32_t namespace_id) { return owners_[namespace_id]; }
+  static std::size_t Index(LogKind log) { return static_cast<std::size_t>(log); }
+  std::uint32_t TakeFree();
+  void Start(std::uint32_t segment, SegmentState state, std::uint32_t namespace_id, LogKind log);
   bool Evictable(std::uint32_t namespace_id) const;
-  void UpdateUsedBytes(std::uint32_t namespace_id);
+  void AddOwned(std::uint32_t namespace_id, std::int32_t count);
+  void Unseal(std::uint32_t segment);
 
   StoreView view_;
   std::vector<Owner> owners_;        // by namespace id
   std::vector<std::uint32_t> free_;  // the last is taken first: its lines may still be cached
-  std::set<std::pair<std::uint64_t, std::uint32_t>> evictable_;  // sealed, by age
+  // Evictable namespaces that own something: segments above the guaranteed share, namespace.
+  std::set<std::pair<std::int64_t, std::uint16_t>> by_excess_;
+  // Sealed segments that expire some time: latest expiry, segment.
+  std::set<std::pair<std::uint64_t, std::uint32_t>> expiring_;
 };
 
 }  // namespace hearth::cache

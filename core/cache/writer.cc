@@ -125,86 +125,52 @@ Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
   const std::uint32_t key_bits = static_cast<std::uint32_t>(entry.key.size()) |
                                  (entry.hard_expiry_ms != kNever ? kEntryHasHardExpiry : 0U) |
                                  (entry.soft_expiry_ms != kNever ? kEntryHasSoftExpiry : 0U);
-  const std::uint64_t bytes = EntryBytes(key_bits, static_cast<std::uint32_t>(entry.value.size()));
-  writing_namespace_ = entry.namespace_id;
-  HEARTH_ASSIGN(const Place place, Reserve(entry.namespace_id, PadEntry(bytes)));
+  const std::uint64_t bytes =
+      PadEntry(EntryBytes(key_bits, static_cast<std::uint32_t>(entry.value.size())));
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), entry.namespace_id), entry.key);
-  HEARTH_TRY(MakeSlotRoom(hash, entry));
+  writing_namespace_ = entry.namespace_id;
+  const auto existing = index_.Find(hash, entry.namespace_id, entry.key);
+  // First, since it may have to evict and move entries, also to the place that would be reserved.
+  if (!existing) HEARTH_TRY(MakeSlotRoom(hash));
+  const LogKind log = LogFor(entry.namespace_id, hash, existing);
+  HEARTH_ASSIGN(const Place place, Reserve(entry.namespace_id, log, bytes));
   const std::uint64_t version = Append(entry, place);
   Publish(hash, entry, place);
+  Pace(entry.namespace_id, bytes);
   return version;
 }
 
-std::uint32_t StoreWriter::QuotaSegments(std::uint16_t namespace_id) const {
-  const std::uint64_t quota = view_.namespace_record(namespace_id).quota_max_bytes.LoadRelaxed();
-  if (quota == 0) return view_.segment_count();
-  return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(quota / view_.segment_bytes(), view_.segment_count()));
-}
-
-Result<StoreWriter::Place> StoreWriter::Reserve(std::uint16_t namespace_id, std::uint64_t bytes) {
-  auto open = log_.open(namespace_id);
-  if (!open || log_.Room(*open) < bytes) {
-    HEARTH_TRY(OpenSegment(namespace_id));
-    open = log_.open(namespace_id);
-  }
+std::optional<StoreWriter::Place> StoreWriter::OpenPlace(std::uint16_t namespace_id, LogKind log,
+                                                         std::uint64_t bytes) const {
+  const auto open = log_.open(namespace_id, log);
+  if (!open || log_.Room(*open) < bytes) return std::nullopt;
   return Place{*open, view_.segment(*open).write_watermark.LoadRelaxed()};
 }
 
-// Gives the namespace a fresh open segment, making room as its options allow.
-Status StoreWriter::OpenSegment(std::uint16_t namespace_id) {
+Result<StoreWriter::Place> StoreWriter::Reserve(std::uint16_t namespace_id, LogKind log,
+                                                std::uint64_t bytes) {
+  if (const auto place = OpenPlace(namespace_id, log, bytes)) return *place;
   // Where nothing in the full segment lives any more, it is itself the room that is needed.
-  const auto full = log_.open(namespace_id);
+  const auto full = log_.open(namespace_id, log);
   if (full && view_.segment(*full).dead_bytes.LoadRelaxed() ==
                   view_.segment(*full).write_watermark.LoadRelaxed()) {
-    log_.Seal(namespace_id);
+    log_.Seal(namespace_id, log);
     FreeIfDead(*full);
   }
-  const NamespaceRecord& record = view_.namespace_record(namespace_id);
-  const bool may_evict = (record.flags & kNamespaceNoEvict) == 0;
-  const std::string_view name(reinterpret_cast<const char*>(record.name), record.name_length);
-  const bool over_quota = log_.owned(namespace_id) >= QuotaSegments(namespace_id);
-  if (over_quota && !may_evict)
-    return Error(Code::kResourceExhausted,
-                 "namespace '{}' is full ({} of its quota of {}) and does not evict", name,
-                 FormatBytes(record.used_bytes.LoadRelaxed()),
-                 FormatBytes(record.quota_max_bytes.LoadRelaxed()));
-  std::optional<std::uint32_t> victim;
-  if (over_quota) {
-    victim = log_.OldestOf(namespace_id);
-  } else if (log_.free_count() == 0) {
-    victim = log_.OldestEvictable(namespace_id);
-    // Nobody else has anything to give: what is left is this namespace's own open segment.
-    if (!victim && may_evict) victim = log_.open(namespace_id);
-    if (!victim)
-      return Error(Code::kResourceExhausted,
-                   "the store is full: all {} segments belong to the index or to namespaces that "
-                   "do not evict",
-                   view_.segment_count());
-  }
-  if (victim) Retire(*victim);
-  log_.Seal(namespace_id);
-  HEARTH_CHECK(log_.Take(SegmentState::kOpen, namespace_id).has_value());
-  return Status::Ok();
+  HEARTH_TRY(MakeRoom(namespace_id, log, bytes));
+  if (const auto place = OpenPlace(namespace_id, log, bytes)) return *place;
+  log_.Seal(namespace_id, log);
+  HEARTH_CHECK(log_.TakeOpen(namespace_id, log).has_value());
+  return *OpenPlace(namespace_id, log, bytes);
 }
 
-std::optional<std::uint32_t> StoreWriter::TakeIndexSegment() {
-  if (log_.free_count() == 0) {
-    const auto victim = log_.OldestEvictable(writing_namespace_);
-    if (!victim) return std::nullopt;
-    Retire(*victim);
-  }
-  return log_.Take(SegmentState::kIndex, kSharedNamespace);
-}
-
-Status StoreWriter::MakeSlotRoom(std::uint64_t hash, const NewEntry& entry) {
+Status StoreWriter::MakeSlotRoom(std::uint64_t hash) {
   auto may_drop = [this](std::uint32_t segment) {
     const std::uint32_t owner = view_.segment(segment).namespace_id;
-    return owner < view_.namespace_capacity() &&
-           (view_.namespace_record(owner).flags & kNamespaceNoEvict) == 0;
+    return owner < view_.namespace_capacity() && MayEvict(static_cast<std::uint16_t>(owner));
   };
-  while (!index_.Find(hash, entry.namespace_id, entry.key) && !index_.HasRoom(hash)) {
+  while (!index_.HasRoom(hash)) {
     if (index_.Split(hash)) continue;
     // Neither room nor a way to make some: the chain's oldest entry makes way.
     const auto oldest = index_.OldestInChain(hash, may_drop);
@@ -214,8 +180,7 @@ Status StoreWriter::MakeSlotRoom(std::uint64_t hash, const NewEntry& entry) {
                    "may be evicted");
     index_.Clear(hash, *oldest);
     MarkDead(oldest->segment(), oldest->offset());
-    StoreHeader& header = view_.header();
-    header.evicted_entries.StoreRelaxed(header.evicted_entries.LoadRelaxed() + 1);
+    CountEvicted(1);
   }
   return Status::Ok();
 }
@@ -281,7 +246,9 @@ void StoreWriter::Publish(std::uint64_t hash, const NewEntry& entry, const Place
       MakeSlot(SlotTag(hash), SegmentGenerationOf(segment.state_generation.LoadRelaxed()),
                place.segment, place.offset);
   if (const auto old = index_.Find(hash, entry.namespace_id, entry.key)) {
-    index_.Replace(*old, word);
+    // A key that is written again is in use, as one that is read is.
+    const std::uint64_t reads = std::min(SlotFrequency(old->word) + 1, kMaxSlotFrequency);
+    index_.Replace(*old, word | reads << kSlotFrequencyShift);
     HEARTH_FAILPOINT("writer.after_slot");
     MarkDead(old->segment(), old->offset());
   } else {
@@ -304,9 +271,7 @@ void StoreWriter::AddCounters(std::int64_t entries, std::int64_t bytes) {
 void StoreWriter::MarkDead(std::uint32_t segment, std::uint32_t offset) {
   EntryView entry;
   if (!ParseEntry(view_, segment, offset, &entry)) return;
-  SegmentHeader& header = view_.segment(segment);
-  header.dead_bytes.StoreRelaxed(header.dead_bytes.LoadRelaxed() +
-                                 static_cast<std::uint32_t>(entry.bytes));
+  log_.NoteDead(segment, static_cast<std::uint32_t>(entry.bytes));
   AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
   FreeIfDead(segment);
 }
@@ -316,42 +281,6 @@ void StoreWriter::FreeIfDead(std::uint32_t segment) {
   if (header.dead_bytes.LoadRelaxed() == header.write_watermark.LoadRelaxed() &&
       SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
     log_.Free(segment);
-}
-
-// Evicts all entries of a segment and frees it. The order is what readers rely on: slots cleared,
-// generation moved, fence (SegmentLog::Free), and only then new bytes.
-void StoreWriter::Retire(std::uint32_t segment) {
-  SegmentHeader& header = view_.segment(segment);
-  const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
-  // SYNC release segment-generation: the generation stays, readers go on until the slots are gone.
-  header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kRetiring, generation));
-  HEARTH_FAILPOINT("writer.mid_retire");
-  std::uint64_t evicted = 0;
-  std::uint64_t evicted_bytes = 0;
-  std::uint32_t offset = 0;
-  const std::uint32_t end = header.write_watermark.LoadRelaxed();
-  EntryView entry;
-  while (offset < end && ParseEntry(view_, segment, offset, &entry)) {
-    const std::uint64_t hash = HashEntry(view_, entry);
-    if (const auto ref = index_.FindEntry(hash, segment, offset)) {
-      index_.Clear(hash, *ref);
-      AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
-      ++evicted;
-      evicted_bytes += entry.bytes;
-    }
-    offset += static_cast<std::uint32_t>(entry.bytes);
-  }
-  if (offset < end) {
-    // Damaged: it cannot be walked further. What lives behind here is the rest of its bytes.
-    const std::uint64_t cleared = index_.ClearSegment(segment);
-    AddCounters(-static_cast<std::int64_t>(cleared),
-                -static_cast<std::int64_t>(std::uint64_t{end} - header.dead_bytes.LoadRelaxed() -
-                                           evicted_bytes));
-    evicted += cleared;
-  }
-  StoreHeader& store = view_.header();
-  store.evicted_entries.StoreRelaxed(store.evicted_entries.LoadRelaxed() + evicted);
-  log_.Free(segment);
 }
 
 }  // namespace hearth::cache

@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/status.h"
+#include "core/cache/ghost.h"
 #include "core/cache/index.h"
 #include "core/cache/reader.h"
 #include "core/cache/segment_log.h"
@@ -21,9 +23,12 @@ namespace hearth::cache {
 struct NamespaceOptions {
   std::uint64_t hard_ttl_ms = 0;  // default of entries that ask for none; 0 = no expiry
   std::uint64_t soft_ttl_ms = 0;
-  std::uint64_t quota_max_bytes = 0;  // 0 = the whole store; else at least two segments
-  bool evict = true;                  // false: a full namespace refuses writes instead
-  bool strict = false;                // its reads miss while the writer's heartbeat is stale
+  // In whole segments, rounded down. What others cannot take from it, and what it can have at most
+  // (0 = the whole store; else at least two segments).
+  std::uint64_t quota_min_bytes = 0;
+  std::uint64_t quota_max_bytes = 0;
+  bool evict = true;    // false: a full namespace refuses writes instead
+  bool strict = false;  // its reads miss while the writer's heartbeat is stale
 };
 
 // A century; longer TTLs are a mistake of units, and sums stay far from overflow.
@@ -97,27 +102,70 @@ class StoreWriter {
                            const Ttl& ttl, const Origin& origin) const;
   bool Visible(const EntryView& entry) const;
 
+  // What is known of keys that were dropped lately; how large the small log should be.
+  struct Recency {
+    Ghost small;
+    Ghost main;
+    double small_share = 0.1;  // of the namespace's segments
+    void Adapt(std::optional<std::uint64_t> small_age, bool in_main);
+  };
+  // A segment on its way to be free.
+  struct Victim {
+    std::uint32_t segment = 0;
+    std::uint16_t namespace_id = 0;
+    LogKind log = LogKind::kMain;
+    bool compact = false;          // keep all that lives
+    std::uint32_t keep_above = 0;  // of the main log, what was read more often than that
+    std::uint32_t entries = 0;     // in it, dead ones included
+    std::uint32_t offset = 0;      // walked so far
+  };
+
   Result<std::uint64_t> Write(const NewEntry& entry);
-  Result<Place> Reserve(std::uint16_t namespace_id, std::uint64_t bytes);
-  Status OpenSegment(std::uint16_t namespace_id);
-  // Makes sure that the index can take the key, before anything is written.
-  Status MakeSlotRoom(std::uint64_t hash, const NewEntry& entry);
+  Result<Place> Reserve(std::uint16_t namespace_id, LogKind log, std::uint64_t bytes);
+  std::optional<Place> OpenPlace(std::uint16_t namespace_id, LogKind log,
+                                 std::uint64_t bytes) const;
+  // Makes sure that the index can take a new key, before anything is written.
+  Status MakeSlotRoom(std::uint64_t hash);
   std::uint64_t Append(const NewEntry& entry, const Place& place);
   void Publish(std::uint64_t hash, const NewEntry& entry, const Place& place);
 
-  std::optional<std::uint32_t> TakeIndexSegment();
-  void Retire(std::uint32_t segment);
   void MarkDead(std::uint32_t segment, std::uint32_t offset);
   void FreeIfDead(std::uint32_t segment);
   void AddCounters(std::int64_t entries, std::int64_t bytes);
+  Status CheckQuotas(std::string_view name, const NamespaceOptions& options) const;
+
+  // eviction.cc
   std::uint32_t QuotaSegments(std::uint16_t namespace_id) const;
+  bool MayEvict(std::uint16_t namespace_id) const;
+  // Where a write of this key belongs.
+  LogKind LogFor(std::uint16_t namespace_id, std::uint64_t hash,
+                 const std::optional<SlotRef>& existing);
+  Status FullError(std::uint16_t namespace_id, bool over_quota) const;
+  // Sees to it that the log has room for an entry, or that the namespace may take another segment
+  // and there is one.
+  Status MakeRoom(std::uint16_t namespace_id, LogKind log, std::uint64_t bytes);
+  std::optional<std::uint32_t> TakeIndexSegment();
+  std::optional<std::uint32_t> MostDead(std::uint16_t namespace_id) const;
+  std::optional<std::uint32_t> WorthCompacting(std::uint16_t namespace_id) const;
+  std::optional<std::uint32_t> NextInLine(std::uint16_t namespace_id);
+  bool StartVictim(std::uint16_t namespace_id, std::uint32_t round);
+  void StepVictim(std::uint64_t bytes);
+  void FinishVictim();
+  void DropUnwalkable(const Victim& victim);
+  void EvictEntry(const Victim& victim, const EntryView& entry);
+  bool MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind log, std::uint32_t reads);
+  void Remember(const Victim& victim, std::uint64_t hash);
+  void CountEvicted(std::uint64_t entries);
+  void Pace(std::uint16_t namespace_id, std::uint64_t bytes);
 
   StoreView view_;
   const Clock* clock_;
   StoreReader reader_;
   SegmentLog log_;
   IndexWriter index_;
-  std::uint16_t writing_namespace_ = 0;  // its open segment is not evicted for index pages
+  std::unordered_map<std::uint16_t, Recency> recency_;  // by namespace
+  std::optional<Victim> victim_;
+  std::uint16_t writing_namespace_ = 0;  // its open segments are not evicted for index pages
   std::string touch_value_;
 };
 

@@ -99,11 +99,12 @@ huge_pages = true
 name = "users"
 ttl = "5m"
 soft_ttl = "250ms"
+quota_min = "4MiB"
 quota_max = "16MiB"
 eviction = "none"
 [[store.namespace]]
 name = "other"
-eviction = "oldest"
+eviction = "s3-fifo"
 strict = true
 
 [[store]]
@@ -145,6 +146,7 @@ TEST_CASE("every key is read") {
   CHECK(first.namespaces[1].name == "users");
   CHECK(first.namespaces[1].hard_ttl_ms == 300'000);
   CHECK(first.namespaces[1].soft_ttl_ms == 250);
+  CHECK(first.namespaces[1].quota_min_bytes == 4 * kMiB);
   CHECK(first.namespaces[1].quota_max_bytes == 16 * kMiB);
   CHECK_FALSE(first.namespaces[1].evict);
   CHECK(first.namespaces[2].evict);
@@ -271,7 +273,7 @@ TEST_CASE("names are needed, and may be given once") {
 TEST_CASE("words from a list are told with the list") {
   CheckWrong("[daemon]\nlog_level = 'loud'\n", "2:13", "trace, debug, info, warn or error");
   CheckWrong("[store]\n[[store.namespace]]\nname = 'n'\neviction = 'lru'\n", "4:12",
-             "must be \"oldest\" or \"none\"");
+             "must be \"s3-fifo\" or \"none\"");
   for (const char* level : {"trace", "debug", "info", "warn", "error"})
     CHECK(Parsed(std::string("[daemon]\nlog_level = '") + level + "'\n").log_level == level);
 }
@@ -292,6 +294,7 @@ TEST_CASE("what a store would refuse at its start is refused here, with its plac
   const std::string item = "[store]\n[[store.namespace]]\nname = 'n'\n";
   CheckWrong("[store]\nsegment_size = '100KiB'\n", "2:16", "must be a power of two");
   CheckWrong("[store]\nsize = '8MiB'\n", "2:8", "room for 8 to 1048576 segments of 2.00 MiB");
+  CheckWrong(item + "quota_max = '8MiB'\nquota_min = '9MiB'\n", "5:13", "must not exceed");
   CheckWrong(item + "quota_max = '3MiB'\n", "4:13", "at least two segments");
   CheckWrong(item + "ttl = '1s'\nsoft_ttl = '2s'\n", "5:12", "must not exceed");
   CheckWrong("[store]\nmax_namespaces = 2\n[[store.namespace]]\nname = 'n'\n", "2:18",

@@ -107,7 +107,8 @@ class Inspector {
            "(I2) slot {:#x} has generation {}, its segment {}", word, SlotGeneration(word),
            SegmentGenerationOf(state));
     Expect(SegmentStateOf(state) == SegmentState::kOpen ||
-               SegmentStateOf(state) == SegmentState::kSealed,
+               SegmentStateOf(state) == SegmentState::kSealed ||
+               SegmentStateOf(state) == SegmentState::kRetiring,
            "slot {:#x} points into a segment of state {}", word,
            static_cast<int>(SegmentStateOf(state)));
     Expect((word & kSlotUsed) != 0, "slot {:#x} lacks the used flag", word);
@@ -137,7 +138,9 @@ class Inspector {
     const SegmentState state = SegmentStateOf(header.state_generation.LoadRelaxed());
     if (state == SegmentState::kFree) ++free_;
     if (state == SegmentState::kIndex) ++index_;
-    if (state != SegmentState::kOpen && state != SegmentState::kSealed) return;
+    if (state == SegmentState::kFree || state == SegmentState::kIndex) return;
+    if (state == SegmentState::kRetiring) ++retiring_;
+    Expect(retiring_ <= 1, "{} segments retire at once", retiring_);
     const std::uint32_t end = header.write_watermark.LoadRelaxed();
     Expect(end <= view_.segment_bytes() && header.indexed_watermark.LoadRelaxed() == end,
            "(I3) segment {}: watermarks {} and {}", segment, end,
@@ -202,6 +205,7 @@ class Inspector {
   std::map<std::uint32_t, std::uint64_t> owned_;  // segments by namespace
   std::uint64_t free_ = 0;
   std::uint64_t index_ = 0;
+  std::uint64_t retiring_ = 0;
   std::vector<std::string> problems_;
 };
 
