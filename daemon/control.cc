@@ -270,7 +270,7 @@ bool Control::AnswerError(Connection& connection, std::uint32_t request_id, cons
                                                                 .mismatch = {}}));
 }
 
-bool Control::Answer(Connection& connection, ipc::ServerMessage message,
+bool Control::Answer(Connection& connection, const ipc::ServerMessage& message,
                      std::vector<int> descriptors) {
   auto bytes = ipc::EncodeServerMessage(message);
   if (!bytes.ok()) {

@@ -111,7 +111,7 @@ class Control {
   bool Receive(Connection& connection);
   bool Dispatch(Connection& connection, const ipc::ClientMessage& message);
   bool Greet(Connection& connection, std::uint32_t request_id, const ipc::Hello& hello);
-  bool Answer(Connection& connection, ipc::ServerMessage message,
+  bool Answer(Connection& connection, const ipc::ServerMessage& message,
               std::vector<int> descriptors = {});
   bool AnswerError(Connection& connection, std::uint32_t request_id, const Status& status);
   bool Flush(Connection& connection);

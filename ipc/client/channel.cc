@@ -214,9 +214,8 @@ Status ClientChannel::TakeAnswers() {
   while (true) {
     Record record;
     Result<bool> taken = consumer_.Next(&record);
-    Status status = taken.ok() ? Status::Ok() : std::move(taken).status();
-    if (status.ok() && !*taken) break;
-    if (status.ok()) status = TakeAnswer(record);
+    if (taken.ok() && !*taken) break;
+    Status status = taken.ok() ? TakeAnswer(record) : std::move(taken).status();
     if (!status.ok()) {
       session_->Break(std::move(status).WithContext("hearthd broke the response ring"));
       FailAll();

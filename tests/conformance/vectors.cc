@@ -66,8 +66,8 @@ std::string HashJson() {
       "12345678901234567890123456789012345678901234567890123456789012345678901234567890"};
   std::vector<std::string> vectors;
   for (const HashSecret& secret : published)
-    for (std::uint16_t ns = 0; ns < messages.size(); ++ns)
-      vectors.push_back(HashVector(secret, ns, messages[ns]));
+    for (std::size_t i = 0; i < messages.size(); ++i)
+      vectors.push_back(HashVector(secret, static_cast<std::uint16_t>(i), messages[i]));
   testing::Random random(1);
   const HashSecret secret = testing::TestSecret();
   for (std::size_t length = 0; length <= 100; ++length)

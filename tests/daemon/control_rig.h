@@ -83,7 +83,7 @@ struct ControlOptions {
 
 class ControlRig {
  public:
-  explicit ControlRig(ControlOptions options = {}) : methods_(TestMethods()) {
+  explicit ControlRig(const ControlOptions& options = {}) : methods_(TestMethods()) {
     REQUIRE(::mkdtemp(folder_.data()) != nullptr);
     REQUIRE(::chmod(folder_.c_str(), 0755) == 0);
     config_ = daemon::UserModeConfig();

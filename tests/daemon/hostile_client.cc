@@ -124,8 +124,9 @@ int Main(int argc, char** argv) {
   for (int i = 3; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     if (option == "--seed") attacker.seed = std::strtoull(argv[i + 1], nullptr, 0);
-    if (option == "--runs") attacker.runs = std::atoi(argv[i + 1]);
-    if (option == "--argument") attacker.argument = std::atoi(argv[i + 1]);
+    if (option == "--runs") attacker.runs = static_cast<int>(std::strtol(argv[i + 1], nullptr, 10));
+    if (option == "--argument")
+      attacker.argument = static_cast<int>(std::strtol(argv[i + 1], nullptr, 10));
   }
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {

@@ -140,7 +140,7 @@ TEST_CASE("assembler: a message over the limit is refused once and its rest is d
 TEST_CASE("assembler: the budget is taken with the announced length and comes back") {
   TestRing ring;
   auto producer = ring.Producer();
-  Receiver receiver(ring, 1U << 20U, /*budget=*/10'000);
+  Receiver receiver(ring, 1U << 20U, /*budget_bytes=*/10'000);
   REQUIRE(PutPart(producer, Request(1), kRecordMore, "", 6000));
   CHECK(receiver.Take()->value() == Assembled::kPartial);
   CHECK(receiver.budget.used() == 6000);

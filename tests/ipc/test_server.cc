@@ -310,7 +310,7 @@ Status TestServer::Execute(const RequestHeader& request, const std::string& payl
   }
 }
 
-void TestServer::End(Status reason) {
+void TestServer::End(const Status& reason) {
   Say(0, Ended{ErrorReply{reason.code(), reason.message(), {}}});
   socket_.reset();
   session_.reset();

@@ -73,7 +73,7 @@ class TestServer {
   Status Execute(const RequestHeader& request, const std::string& payload);
   Status Reply(const RequestHeader& request, const Status& status, std::string_view payload,
                const cache::ReadResult* read, std::uint64_t version);
-  void End(Status reason);
+  void End(const Status& reason);
 
   Options options_;
   std::string directory_;

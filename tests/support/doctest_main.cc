@@ -15,7 +15,8 @@
 namespace {
 
 int WatchdogSeconds() {
-  if (const char* text = std::getenv("HEARTH_WATCHDOG_SECONDS")) return std::atoi(text);
+  if (const char* text = std::getenv("HEARTH_WATCHDOG_SECONDS"))
+    return static_cast<int>(std::strtol(text, nullptr, 10));
   return hearth::testing::FullRun() ? 6 * 600 : 600;
 }
 

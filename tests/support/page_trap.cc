@@ -1,9 +1,9 @@
 #include "tests/support/page_trap.h"
 
-#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 #include <initializer_list>
 
