@@ -145,14 +145,19 @@ TEST_CASE("touch: an index damaged from outside is not followed out of its page"
     directory.StoreRelaxed(word);
     CHECK(Frequency(store, ns, "key") == 0);
   }
-  // A chain without end is followed for as long as a chain may be: four visits, three of them
-  // count.
+  // Links that lead nowhere.
   for (const std::uint64_t link : {std::uint64_t{0xffff}, std::uint64_t{kBucketsPerPage},
                                    std::uint64_t{1}, ~std::uint64_t{0}}) {
     store.view().page(place.page)[place.bucket].link.StoreRelaxed(link);
     NoteRead(store, ns, "key");
   }
   CHECK(Frequency(store, ns, "key") == 3);
+  // A home bucket is no link's target: it belongs to another chain.
+  Bucket& home = store.view().page(place.page)[kFirstHomeBucket];
+  home.slots[0].StoreRelaxed(place.word);
+  store.view().page(place.page)[place.bucket].link.StoreRelaxed(kFirstHomeBucket);
+  NoteRead(store, ns, "key");
+  CHECK(SlotFrequency(home.slots[0].LoadRelaxed()) == 0);
   Bucket& overflow = store.view().page(place.page)[kFirstOverflowBucket];
   overflow.link.StoreRelaxed(kFirstOverflowBucket);
   store.view().page(place.page)[place.bucket].link.StoreRelaxed(kFirstOverflowBucket);
