@@ -54,6 +54,7 @@ ChannelServer::ChannelServer(const Environment& environment, Session* session,
       requests_(std::move(requests)),
       responses_(std::move(responses), budget),
       assembler_({.max_message_bytes = environment.max_message_bytes, .budget = budget}),
+      touches_(session->region.channel(channel).touches),
       payload_(environment.scratch->payload),
       response_(environment.scratch->response) {}
 
@@ -81,6 +82,29 @@ Status ChannelServer::TakeUpTo(std::uint32_t max_records, std::uint32_t* count) 
     HEARTH_TRY(Take(record));
   }
   return Status::Ok();
+}
+
+bool ChannelServer::NoteTouches(std::uint32_t* budget) {
+  if (touches_.empty()) return true;
+  if (touch_head_ == touch_end_) {
+    touch_end_ = control_->touch_tail.LoadRelaxed();
+    const std::uint64_t waiting = touch_end_ - touch_head_;
+    // Readers move the tail without a lock, so it may step back. What is lost then was a hint; so
+    // were the oldest of more touches than the buffer holds.
+    if (static_cast<std::int64_t>(waiting) < 0) {
+      touch_head_ = touch_end_;
+    } else if (waiting > touches_.size()) {
+      touch_head_ = touch_end_ - touches_.size();
+    }
+  }
+  for (; touch_head_ != touch_end_ && *budget > 0; ++touch_head_, --*budget) {
+    Atomic<std::uint64_t>& entry = touches_[touch_head_ & (touches_.size() - 1)];
+    const std::uint64_t hash = entry.LoadRelaxed();
+    if (hash == 0) continue;  // counted by the tail, not written yet
+    entry.StoreRelaxed(0);    // or the tail's next step back would count it again
+    environment_.writer->NoteRead(hash);
+  }
+  return touch_head_ == touch_end_;
 }
 
 void ChannelServer::PublishAll(std::uint32_t count) {
@@ -223,6 +247,7 @@ Status ChannelServer::ExecuteGet(const ipc::RequestHeader& request, std::string_
       environment_.writer->Get(static_cast<std::uint16_t>(request.target), key, &response_);
   if (read.outcome != cache::ReadOutcome::kHit)
     return Refuse(request, Error(Code::kNotFound, "no such key"), Execution::kDone);
+  if (read.frequency < cache::kMaxFrequency) environment_.writer->NoteRead(read.hash);
   ipc::ResponseHeader header{};
   header.opcode = request.opcode;
   header.call_id = request.call_id;

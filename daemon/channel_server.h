@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "core/base/status.h"
@@ -42,6 +43,11 @@ class ChannelServer {
   // and rings where somebody sleeps. Returns how many records there were; an error ends the
   // session.
   Result<std::uint32_t> Serve(std::uint32_t max_records);
+
+  // Notes reads that the client has recorded in its touch buffer, `*budget` at most, and takes them
+  // off it. True when this was the last of those that were there when it began; the next call then
+  // begins anew. Whatever the client writes, that is no more than the buffer has entries.
+  bool NoteTouches(std::uint32_t* budget);
 
   // Whether Serve() would find something; a hint, which costs one load.
   bool HasRequests() const { return requests_.HasMore(); }
@@ -88,7 +94,10 @@ class ChannelServer {
   ipc::ResponseSender responses_;
   ipc::MessageAssembler<ipc::RequestHeader> assembler_;
   ipc::SequenceCheck sequences_;
-  std::string& payload_;  // the thread's scratch
+  std::span<Atomic<std::uint64_t>> touches_;
+  std::uint64_t touch_head_ = 0;  // the next to be noted,
+  std::uint64_t touch_end_ = 0;   // and the end of what is being noted
+  std::string& payload_;          // the thread's scratch
   std::string& response_;
 };
 

@@ -18,8 +18,14 @@ namespace {
 constexpr std::uint32_t kRecordsPerRound = 64;  // of one channel, before the next one's turn
 constexpr int kPausesPerLook = 16;              // between two looks at the clock while idle
 constexpr int kHeartbeatMs = 500;
-constexpr std::uint64_t kListenNs = 50'000;            // between two looks at the bells while busy
-constexpr std::uint64_t kSessionIdleNs = 1'000'000;    // after this a session is no longer polled
+constexpr std::uint64_t kListenNs = 50'000;          // between two looks at the bells while busy
+constexpr std::uint64_t kSessionIdleNs = 1'000'000;  // after this a session is no longer polled
+// Touch buffers are drained this often while the thread is awake for other reasons, and with the
+// heartbeat while it sleeps: a hint is not worth a wake-up.
+constexpr std::uint64_t kDrainNs = 5'000'000;
+constexpr std::uint32_t kTouchesPerStep = 64;  // of a drain, between two rounds of requests
+constexpr std::uint32_t kChannelsPerStep = 64;
+constexpr std::uint32_t kChannelsPerDrain = 512;       // the next one goes on where this one ended
 constexpr std::uint64_t kStopGraceNs = 1'000'000'000;  // for clients that never stop publishing
 constexpr std::uint64_t kWakeTag = 0;                  // epoll data; sessions use their id, from 1
 
@@ -151,6 +157,7 @@ void StoreService::Run() {
   std::uint64_t last_request = MonotonicNanosNow();
   std::uint64_t next_heartbeat = 0;
   std::uint64_t next_listen = 0;
+  std::uint64_t next_drain = 0;
   std::uint64_t now = last_request;
   std::uint64_t stop_at = 0;
   while (true) {
@@ -171,6 +178,7 @@ void StoreService::Run() {
       Listen(0);
       next_listen = now + kListenNs;
     }
+    if (now >= next_drain && DrainTouches()) next_drain = now + kDrainNs;
     if (served > 0) {
       operations_.StoreRelaxed(operations_.LoadRelaxed() + served);
       spin_.OnGap(now - last_request);
@@ -181,6 +189,7 @@ void StoreService::Run() {
       for (int i = 0; i < kPausesPerLook && !HasRequests(); ++i) CpuRelax();
       continue;
     }
+    if (now >= next_drain && !stopping) continue;  // first to the end of the drain
     std::erase_if(polled_, [this](Served* quiet) { return AnnounceSleep(*quiet); });
     if (!polled_.empty()) continue;
     // Looking at the bells while busy takes their edges, also the one of a command.
@@ -313,6 +322,30 @@ void StoreService::Listen(int timeout_ms) {
     const auto it = sessions_.find(id);
     if (it != sessions_.end()) Poll(it->second);
   }
+}
+
+bool StoreService::DrainTouches() {
+  if (drain_left_ == 0) drain_left_ = kChannelsPerDrain;
+  std::uint32_t touches = kTouchesPerStep;
+  auto it = sessions_.lower_bound(drain_session_);
+  for (std::uint32_t i = 0; i < kChannelsPerStep && touches > 0; ++i) {
+    if (it != sessions_.end() && it->first == drain_session_ &&
+        drain_channel_ == it->second.channels.size())
+      ++it;
+    if (it == sessions_.end()) {
+      drain_session_ = 0;
+      drain_left_ = 0;
+      return true;
+    }
+    if (it->first != drain_session_) {
+      drain_session_ = it->first;
+      drain_channel_ = 0;
+    }
+    if (!it->second.channels[drain_channel_]->NoteTouches(&touches)) return false;
+    ++drain_channel_;
+    if (--drain_left_ == 0) return true;
+  }
+  return false;
 }
 
 }  // namespace hearth::daemon

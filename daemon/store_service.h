@@ -94,6 +94,9 @@ class StoreService {
   bool AnnounceSleep(Served& served);
   // Polls the sessions whose bells have rung, after waiting for one.
   void Listen(int timeout_ms);
+  // Takes a step through the touch buffers of all sessions, about as long as a few requests. True
+  // when that completes a drain.
+  bool DrainTouches();
 
   StoreConfig config_;
   LimitsConfig limits_;
@@ -117,6 +120,11 @@ class StoreService {
   std::vector<Served*> polled_;
   std::vector<ipc::Watch> watches_;
   SpinPolicy spin_;
+  // Where the drain of the touch buffers stands: the session to go on with, its channel, and how
+  // many channels this drain has left.
+  std::uint64_t drain_session_ = 0;
+  std::uint32_t drain_channel_ = 0;
+  std::uint32_t drain_left_ = 0;
 };
 
 }  // namespace hearth::daemon

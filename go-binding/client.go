@@ -74,8 +74,8 @@ func newClient(connection *control.Conn, opened *session.Session, store *index.S
 func (c *Client) Info() Info { return c.info }
 
 // Close ends the session: operations that wait fail with ErrClosed, and so does every later one.
-// It returns when no goroutine or descriptor of the client is left. The store stays mapped until
-// the garbage collector finds that nobody reads it. Closing twice is allowed; the error is always
+// It returns when no goroutine or descriptor of the client is left. The store, and the session's own
+// memory, stay mapped until the garbage collector finds that nobody reads. Closing twice is allowed; the error is always
 // nil and exists for io.Closer.
 func (c *Client) Close() error {
 	c.closed.Store(true)
@@ -114,7 +114,7 @@ func (c *Client) NamespaceContext(ctx context.Context, name string) (*Namespace,
 		return n, nil
 	}
 	n := &Namespace{client: c, store: c.store, name: name, view: view, writable: answer.Writable,
-		maxValueBytes: answer.MaxValueBytes}
+		touches: c.session.Touches(), maxValueBytes: answer.MaxValueBytes}
 	known[name] = n
 	c.namespaces.Store(&known)
 	return n, nil

@@ -233,10 +233,18 @@ func TestNothingIsLeftAfterClose(t *testing.T) {
 	if now := openDescriptors(t); now > descriptors {
 		t.Errorf("%d descriptors, %d at the start", now, descriptors)
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
-	check(t, err)
-	if n := strings.Count(string(maps), "memfd:"); n > 4 {
-		t.Errorf("%d shared mappings are left", n)
+	// Mappings go with the garbage collection that finds them unused.
+	left := 0
+	for i := 0; i < 100; i++ {
+		runtime.GC()
+		maps, err := os.ReadFile("/proc/self/maps")
+		check(t, err)
+		if left = strings.Count(string(maps), "memfd:"); left <= 4 {
+			break
+		}
+	}
+	if left > 4 {
+		t.Errorf("%d shared mappings are left", left)
 	}
 }
 

@@ -22,6 +22,7 @@ type Namespace struct {
 	store         *index.Store
 	name          string
 	view          index.Namespace
+	touches       *session.Touches
 	writable      bool
 	maxValueBytes uint64
 }
@@ -65,6 +66,9 @@ func (n *Namespace) GetAppend(dst []byte, key string) (value []byte, metadata Me
 	value, result := n.lookup(dst, key, &meta)
 	if result != index.Hit {
 		return n.notHit(dst, key, result)
+	}
+	if meta.Wanting() {
+		n.touches.Note(&meta)
 	}
 	// Field by field: a Metadata that is returned and assigned is copied three times.
 	metadata.Version = meta.Version
@@ -123,6 +127,9 @@ func (n *Namespace) Get(ctx context.Context, key string) ([]byte, error) {
 	value, result := n.lookup([]byte{}, key, &meta)
 	switch result {
 	case index.Hit:
+		if meta.Wanting() {
+			n.touches.Note(&meta)
+		}
 		return value, nil
 	case index.Contended:
 		value, _, err := n.ask(ctx, value, key)

@@ -185,7 +185,7 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
     const auto next = NextInLine(namespace_id);
     if (!next) return false;
     victim.segment = *next;
-    victim.keep_above = round < kMaxCopyRounds ? 0 : kMaxSlotFrequency;
+    victim.keep_above = round < kMaxCopyRounds ? 0 : kMaxFrequency;
   }
   const SegmentHeader& header = view_.segment(victim.segment);
   victim.namespace_id = static_cast<std::uint16_t>(header.namespace_id);

@@ -187,12 +187,18 @@ constexpr std::uint32_t SlotSegment(std::uint64_t slot) {
 constexpr std::uint32_t SlotOffset(std::uint64_t slot) {
   return static_cast<std::uint32_t>((slot & kSlotOffsetMask) << 3U);
 }
-inline constexpr std::uint32_t kMaxSlotFrequency = 3;
-constexpr std::uint32_t SlotFrequency(std::uint64_t slot) {
-  return static_cast<std::uint32_t>(slot >> kSlotFrequencyShift) & 3U;
-}
 constexpr std::uint64_t SlotGeneration(std::uint64_t slot) {
   return (slot >> kSlotGenerationShift) & kSlotGenerationMask;
+}
+// How often the entry was read lately, as far as anybody counted: 0 to kMaxFrequency.
+inline constexpr std::uint32_t kMaxFrequency = 3;
+constexpr std::uint32_t SlotFrequency(std::uint64_t slot) {
+  return static_cast<std::uint32_t>((slot & kSlotFrequencyBits) >> kSlotFrequencyShift);
+}
+// `slot` with `frequency` + 1, but at most kMaxFrequency.
+constexpr std::uint64_t WithFrequencyAfter(std::uint64_t slot, std::uint32_t frequency) {
+  const std::uint64_t raised = frequency < kMaxFrequency ? frequency + 1 : kMaxFrequency;
+  return (slot & ~kSlotFrequencyBits) | raised << kSlotFrequencyShift;
 }
 
 // -------------------------------------------------------------------------------------- segments

@@ -27,6 +27,11 @@ bool Readable(std::uint64_t segment_word) {
          state == SegmentState::kRetiring;
 }
 
+// Whether two words of one slot point at the same entry: reads may change its frequency meanwhile.
+bool SameEntry(std::uint64_t now, std::uint64_t before) {
+  return ((now ^ before) & ~kSlotFrequencyBits) == 0;
+}
+
 bool KeyEquals(const std::byte* at, std::string_view key) {
 #if defined(HEARTH_TSAN)
   char copy[kMaxKeyBytes];
@@ -55,7 +60,10 @@ ReadResult StoreReader::Get(std::uint16_t namespace_id, std::string_view key,
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), namespace_id), key);
   for (int attempt = 0; attempt < kMaxReadAttempts; ++attempt) {
-    if (auto result = TryGet(namespace_id, key, hash, value)) return *result;
+    if (auto result = TryGet(namespace_id, key, hash, value)) {
+      result->hash = hash;
+      return *result;
+    }
   }
   return {.outcome = ReadOutcome::kContended};
 }
@@ -89,7 +97,7 @@ std::optional<ReadResult> StoreReader::TryGet(std::uint16_t namespace_id, std::s
       // Another key with this tag, unless the bytes were replaced while they were compared.
       // SYNC acquire segment-reuse: the comparison above happened before the segment was reused.
       AcquireFence();
-      if (slot_at.LoadRelaxed() != slot || !SameGeneration(attempt)) return std::nullopt;
+      if (!SameEntry(slot_at.LoadRelaxed(), slot) || !SameGeneration(attempt)) return std::nullopt;
     }
     // SYNC acquire overflow-link: the overflow bucket's slots were emptied before it was linked.
     const std::uint64_t next = page[bucket].link.LoadAcquire() & 0xffffU;
@@ -134,7 +142,8 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
   ReadResult result{.outcome = ReadOutcome::kHit,
                     .version = entry.version(),
                     .hard_expiry_ms = entry.hard_expiry_ms,
-                    .soft_expiry_ms = entry.soft_expiry_ms};
+                    .soft_expiry_ms = entry.soft_expiry_ms,
+                    .frequency = SlotFrequency(attempt.slot)};
   if (entry.hard_expiry_ms != kNever || entry.soft_expiry_ms != kNever) {
     const std::uint64_t now = NowMs();
     if (now >= entry.hard_expiry_ms) result.outcome = ReadOutcome::kMiss;
@@ -157,8 +166,7 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
   HEARTH_FAILPOINT("reader.after_copy");
   // SYNC acquire segment-reuse: nothing was copied from bytes written after the generation moved.
   AcquireFence();
-  const bool slot_same =
-      ((attempt.slot_at->LoadRelaxed() ^ attempt.slot) & ~kSlotFrequencyBits) == 0;
+  const bool slot_same = SameEntry(attempt.slot_at->LoadRelaxed(), attempt.slot);
   const std::uint64_t segment_word =
       view_.segment(SlotSegment(attempt.slot)).state_generation.LoadRelaxed();
   const bool segment_same = Readable(segment_word) && SegmentGenerationOf(segment_word) ==

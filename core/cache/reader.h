@@ -28,6 +28,10 @@ struct ReadResult {
   std::uint64_t hard_expiry_ms = kNever;  // store time
   std::uint64_t soft_expiry_ms = kNever;
   bool stale = false;  // the soft expiry has passed
+  // Of a hit: the key's hash, and the frequency its slot had. Below kMaxFrequency the reader should
+  // let the writer know of the read (StoreWriter::NoteRead, or a touch buffer).
+  std::uint64_t hash = 0;
+  std::uint32_t frequency = 0;
 };
 
 // Thread-safe: any number of threads may read at once. Consistency: reads of one key are

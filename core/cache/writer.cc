@@ -246,9 +246,8 @@ void StoreWriter::Publish(std::uint64_t hash, const NewEntry& entry, const Place
       MakeSlot(SlotTag(hash), SegmentGenerationOf(segment.state_generation.LoadRelaxed()),
                place.segment, place.offset);
   if (const auto old = index_.Find(hash, entry.namespace_id, entry.key)) {
-    // A key that is written again is in use, as one that is read is.
-    const std::uint64_t reads = std::min(SlotFrequency(old->word) + 1, kMaxSlotFrequency);
-    index_.Replace(*old, word | reads << kSlotFrequencyShift);
+    // Whoever writes a key again wants it: an overwrite counts as a read.
+    index_.Replace(*old, WithFrequencyAfter(word, SlotFrequency(old->word)));
     HEARTH_FAILPOINT("writer.after_slot");
     MarkDead(old->segment(), old->offset());
   } else {

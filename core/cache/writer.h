@@ -77,6 +77,11 @@ class StoreWriter {
   // Reads as the writer sees it; never contended.
   ReadResult Get(std::uint16_t namespace_id, std::string_view key, std::string* value) const;
 
+  // Counts a read of the key with this hash: the frequency in its slot grows by one, up to
+  // kMaxFrequency. A hint for eviction, which may be lost, repeated or made up: any hash will do,
+  // one that no key has changes nothing, and two keys with the same tag in one chain share it.
+  void NoteRead(std::uint64_t hash);
+
   // Shows readers and operators that the writer lives. Call a few times a second.
   void Heartbeat();
 

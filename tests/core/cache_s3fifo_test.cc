@@ -141,7 +141,7 @@ TEST_CASE("main log: when everything was read as often as can be, room is made a
     store.Set(ns, Key(next), Quarter(next));
     CHECK(Holds(store, ns, next));
     for (std::uint32_t i = 0; i <= next; ++i)
-      if (Holds(store, ns, i)) Read(store, ns, i, kMaxSlotFrequency);
+      if (Holds(store, ns, i)) Read(store, ns, i, kMaxFrequency);
     CHECK(store.view().namespace_record(ns).used_bytes.LoadRelaxed() <= 4 * kSegment);
   }
   CheckSound(store);
@@ -158,7 +158,7 @@ TEST_CASE("overwrite: counts as a read, and stays in its log") {
   CHECK(SlotFrequency(SlotWord(full.store, full.ns, key)) == 2);
   CHECK(LogOf(full.store, full.ns, key) == LogKind::kSmall);
   for (int i = 0; i < 5; ++i) full.store.Set(full.ns, Key(key), "more");
-  CHECK(SlotFrequency(SlotWord(full.store, full.ns, key)) == kMaxSlotFrequency);
+  CHECK(SlotFrequency(SlotWord(full.store, full.ns, key)) == kMaxFrequency);
   CheckSound(full.store);
 }
 

@@ -250,5 +250,21 @@ TEST_CASE("order: a change of the frequency bits alone does not disturb a read")
   CHECK(FailpointHits("reader.after_copy") == 1);
 }
 
+TEST_CASE("order: a read that is noted while keys are compared is no reason to begin again") {
+  TestStore store;
+  const std::uint16_t ns = store.Namespace("n");
+  const std::uint64_t hash = testing::KeyHash(store.view(), ns, "key");
+  const std::string twin = testing::CollidingKeys(
+      store.view(), ns, {.like_hash = hash, .same_tag = true}, 1)[0];  // found before "key"
+  store.Set(ns, twin, "twin");
+  store.Set(ns, "key", "value");
+  // One step for each of the two, and their frequencies change during both.
+  const At compare("reader.before_entry", [&] { store.writer().NoteRead(hash); });
+  std::string value;
+  CHECK(store.Reader().Get(ns, "key", &value).outcome == ReadOutcome::kHit);
+  CHECK(value == "value");
+  CHECK(FailpointHits("reader.before_entry") == 2);
+}
+
 }  // namespace
 }  // namespace hearth::cache

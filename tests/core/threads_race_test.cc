@@ -60,6 +60,9 @@ class Arena {
       } else {
         Write(key);
       }
+      // Reads are noted all the time, also of keys that readers stand in.
+      const auto read = static_cast<std::uint32_t>(random.Below(race_.keys));
+      store_.writer().NoteRead(testing::KeyHash(store_.view(), ns_, Key(read)));
     }
     for (std::thread& reader : readers) reader.join();
     for (const std::string& problem : problems_) FAIL_CHECK(problem);

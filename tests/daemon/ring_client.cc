@@ -95,6 +95,12 @@ ipc::RequestHeader RingClient::Send(const ipc::RequestHeader& header, std::strin
   return header;
 }
 
+void RingClient::RecordTouch(std::uint64_t hash) {
+  const std::uint64_t tail = view_.control->touch_tail.LoadRelaxed();
+  view_.touches[tail % view_.touches.size()].StoreRelaxed(hash);
+  view_.control->touch_tail.StoreRelaxed(tail + 1);
+}
+
 std::vector<Answer> RingClient::Take(bool keep) {
   std::vector<Answer> answers = std::exchange(taken_, {});
   ipc::Record record;

@@ -62,6 +62,9 @@ class RingClient {
     return Send(Header(opcode, target), payload);
   }
 
+  // Records a read of the key with this hash, as a client that reads in place does.
+  void RecordTouch(std::uint64_t hash);
+
   // Everything the daemon has published; gives the bytes back unless `keep`.
   std::vector<Answer> Take(bool keep = false);
   // Sleeps on the doorbell, by its protocol, until at least one record is there; nothing after

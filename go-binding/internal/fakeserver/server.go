@@ -31,7 +31,7 @@ type Channel struct {
 	Answers                   *ring.Producer
 	RingSize                  uint64
 	region                    *shm.Region
-	Control                   uint64 // offset of the ChannelControl
+	Control, Touches          uint64 // offsets of the ChannelControl and of the touch buffer
 	requestMemory, answerRing ring.Memory
 	pipe                      int
 	doorbell                  int
@@ -43,9 +43,12 @@ type Message struct {
 	Payload []byte
 }
 
+// TouchEntries is the size of each channel's touch buffer.
+const TouchEntries = 64
+
 // New creates a region with rings of the same size in both directions.
 func New(channels int, ringBytes uint64) (*Server, error) {
-	stride := uint64(layout.ChannelControlSize) + 2*ringBytes
+	stride := uint64(layout.ChannelControlSize) + 2*ringBytes + 8*TouchEntries
 	size := layout.SessionHeaderBytes + stride*uint64(channels)
 	fd, err := shm.CreateMemfd("fake-session", int64(size), true)
 	if err != nil {
@@ -99,6 +102,8 @@ func (s *Server) writeHeader(channels, ringBytes uint32, stride uint64) {
 	put64(at+layout.SessionHeaderChannelStride, stride)
 	put64(at+layout.SessionHeaderRequestRingOffset, layout.ChannelControlSize)
 	put64(at+layout.SessionHeaderResponseRingOffset, layout.ChannelControlSize+uint64(ringBytes))
+	put32(at+layout.SessionHeaderTouchEntries, TouchEntries)
+	put64(at+layout.SessionHeaderTouchOffset, layout.ChannelControlSize+2*uint64(ringBytes))
 	put64(layout.RegionPrefixMagic, layout.RegionMagic)
 }
 
@@ -116,7 +121,7 @@ func (s *Server) addChannel(at, ringBytes uint64) error {
 	answers := memory(layout.ChannelControlSize+ringBytes, layout.ChannelControlResponseTail, layout.ChannelControlResponseHead)
 	s.Channels = append(s.Channels, &Channel{
 		Requests: ring.NewConsumer(requests), Answers: ring.NewProducer(answers), RingSize: ringBytes,
-		region: s.Region, Control: at, requestMemory: requests, answerRing: answers, pipe: pipe[1], doorbell: s.doorbell,
+		region: s.Region, Control: at, Touches: at + layout.ChannelControlSize + 2*ringBytes, requestMemory: requests, answerRing: answers, pipe: pipe[1], doorbell: s.doorbell,
 	})
 	return nil
 }

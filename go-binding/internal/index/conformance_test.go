@@ -128,7 +128,7 @@ func testEntriesOfCppAreRead(t *testing.T) {
 		got, result, meta := lookup(w, v.Namespace, key)
 		want := index.Meta{Version: v.Version, HardExpiryMs: uint64(v.HardExpiryMs), SoftExpiryMs: uint64(v.SoftExpiryMs)}
 		meta.Stale = false // how much time has passed is not the vector's
-		if result != index.Hit || got != string(v.Value) || meta != want {
+		if result != index.Hit || got != string(v.Value) || meta.Entry() != want {
 			t.Errorf("%q: %q, result %d, %+v; want %+v", clip(key), clip(got), result, meta, want)
 		}
 		little := binary.LittleEndian
@@ -242,7 +242,7 @@ func checkImage(t *testing.T, image []byte, list *storeList) {
 		}
 		hits++
 		want := index.Meta{Version: e.Version, HardExpiryMs: uint64(e.HardExpiryMs), SoftExpiryMs: uint64(e.SoftExpiryMs), Stale: e.Stale}
-		if result != index.Hit || got != string(e.Value) || meta != want {
+		if result != index.Hit || got != string(e.Value) || meta.Entry() != want {
 			t.Errorf("%q: %q, result %d, %+v; want %+v", clip(string(e.Key)), clip(got), result, meta, want)
 		}
 		if _, result, _ := lookupIn(store, &ns, string(e.Key)+"?"); result != index.Miss {

@@ -27,6 +27,12 @@ func (s *Store) ReadInAssembly(dst []byte, ns *Namespace, key string, hash uint6
 	return lookupAssembly(s, ns, key, hash, dst, meta)
 }
 
+// Entry is what the entry alone decides.
+func (m Meta) Entry() Meta {
+	m.Hash, m.slot = 0, 0
+	return m
+}
+
 const (
 	StraightInAssembly  = straightInAssembly
 	LongestStraightCopy = 4096

@@ -86,7 +86,7 @@ func (s *Store) lookupStraight(dst []byte, ns *Namespace, key string, hash uint6
 		(after^before)&layout.SegmentGenerationMask != 0 || directoryWord.Load() != directory {
 		return dst[:length], false
 	}
-	*meta = Meta{version, layout.Never, layout.Never, false}
+	*meta = Meta{version, layout.Never, layout.Never, false, hash, slot}
 	return dst, true
 }
 

@@ -297,8 +297,11 @@ check:
 	CMPQ R12, (R11)
 	JNE  thorough
 	MOVQ meta+64(FP), DI
+	MOVQ hash+32(FP), SI
 	MOVQ R10, Meta_Version(DI)
 	MOVB $0, Meta_Stale(DI)
+	MOVQ SI, Meta_Hash(DI)
+	MOVQ AX, Meta_slot(DI)
 	MOVQ BX, ret+72(FP)
 	RET
 

@@ -145,6 +145,7 @@ func TestAssemblyAgreesOnRandomStores(t *testing.T) {
 				entry.HardExpiry = []uint64{1, 1 << 50}[random.IntN(2)]
 			}
 			w.Set(entry)
+			setFrequency(w, namespace, key, uint64(random.IntN(4)))
 		}
 		for _, key := range keys {
 			for namespace := range uint16(2) {

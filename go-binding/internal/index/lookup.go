@@ -28,7 +28,18 @@ type Meta struct {
 	HardExpiryMs uint64
 	SoftExpiryMs uint64
 	Stale        bool // the soft expiry has passed
+	// Hash is the key's, and slot the word that led to the entry.
+	Hash, slot uint64
 }
+
+// Wanting says that hearthd does not know yet how wanted the entry is, and should hear of this read.
+func (m *Meta) Wanting() bool { return m.slot&layout.SlotFrequencyBits != layout.SlotFrequencyBits }
+
+// Frequency is how many reads of the entry hearthd has counted, at most 3.
+func (m *Meta) Frequency() uint64 { return m.slot & layout.SlotFrequencyBits / frequencyOne }
+
+// frequencyOne is the lowest of the frequency's bits.
+const frequencyOne = layout.SlotFrequencyBits &^ (layout.SlotFrequencyBits << 1)
 
 const (
 	// maxAttempts bounds the work of a read whose key is rewritten faster than it can be copied.
@@ -146,6 +157,7 @@ func (s *Store) lookup(dst []byte, ns *Namespace, key string, hash uint64, meta 
 		}
 		var v verdict
 		dst, v = r.search(dst, s.dataOffset+page<<layout.PageShift, hash)
+		meta.Hash = hash
 		// A split publishes new pages and then reuses the old one, so what was found, or not
 		// found, counts only if the page was still the right one at the end.
 		if v != disturbed && r.directoryWord.Load() == r.directory {
@@ -215,6 +227,7 @@ func (r *reader) read(dst []byte, slotWord *atomic.Uint64, slot uint64) ([]byte,
 	if changed {
 		return dst, disturbed
 	}
+	r.meta.slot = slot
 	return dst, v
 }
 
@@ -275,6 +288,6 @@ func (r *reader) readEntry(dst []byte, segment, segmentHeader, offset uint64) ([
 	if !region.EqualString(at, r.key) {
 		return dst, notThisOne
 	}
-	*r.meta = Meta{version, hard, soft, soft <= r.nowMs}
+	*r.meta = Meta{Version: version, HardExpiryMs: hard, SoftExpiryMs: soft, Stale: soft <= r.nowMs}
 	return region.Append(dst, at+keyLength, valueLength), found
 }

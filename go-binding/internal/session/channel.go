@@ -30,7 +30,7 @@ type Channel struct {
 		waiters  []*roomWaiter
 		outbox   []outboxRecord
 		dead     error // set once; nothing is sent any more
-		unmapped bool
+		closed   bool  // nobody is inside any more
 	}
 	table    []atomic.Pointer[call]
 	freed    freeList

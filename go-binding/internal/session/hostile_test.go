@@ -93,6 +93,9 @@ func TestOpenRefuses(t *testing.T) {
 		"ring":     func(s *fakeserver.Server) { s.Region.Word32(at + layout.SessionHeaderRequestRingBytes).Store(12345) },
 		"offset":   func(s *fakeserver.Server) { s.Region.Word(at + layout.SessionHeaderChannelOffset).Store(1 << 60) },
 		"stride":   func(s *fakeserver.Server) { s.Region.Word(at + layout.SessionHeaderChannelStride).Store(1<<64 - 64) },
+		"touches":  func(s *fakeserver.Server) { s.Region.Word32(at + layout.SessionHeaderTouchEntries).Store(48) },
+		"many":     func(s *fakeserver.Server) { s.Region.Word32(at + layout.SessionHeaderTouchEntries).Store(1 << 20) },
+		"buffer":   func(s *fakeserver.Server) { s.Region.Word(at + layout.SessionHeaderTouchOffset).Store(1 << 62) },
 		"answers":  func(s *fakeserver.Server) { s.Region.Word(at + layout.SessionHeaderResponseRingOffset).Store(1 << 62) },
 	} {
 		server, err := fakeserver.New(1, ringBytes)

@@ -116,7 +116,7 @@ func (ch *Channel) removeWaiter(w *roomWaiter) {
 }
 
 func (ch *Channel) clearSpaceFlag() {
-	if len(ch.send.waiters) == 0 && len(ch.send.outbox) == 0 && !ch.send.unmapped {
+	if len(ch.send.waiters) == 0 && len(ch.send.outbox) == 0 && !ch.send.closed {
 		ch.flag.Clear(layout.ClientWaitsForSpace)
 	}
 }

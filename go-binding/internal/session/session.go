@@ -25,6 +25,7 @@ type Config struct {
 // Session is an open session region. Safe for concurrent use.
 type Session struct {
 	region     *shm.Region
+	touches    *Touches // the region stays mapped as long
 	doorbell   int
 	channels   []*Channel
 	policy     *wait.Policy
@@ -74,6 +75,7 @@ func Open(config Config) (*Session, error) {
 		_ = config.Region.Unmap()
 		return nil, err
 	}
+	s.touches = newTouches(config.Region, geometry, len(config.ClientDoorbells))
 	for i := range config.ClientDoorbells {
 		s.channels = append(s.channels, s.newChannel(geometry, uint64(i)))
 	}
@@ -90,8 +92,8 @@ func Open(config Config) (*Session, error) {
 
 // geometry is where the parts of a session region lie.
 type geometry struct {
-	channels, stride, requests, answers uint64 // offsets
-	requestBytes, answerBytes           uint64
+	channels, stride, requests, answers, touches uint64 // offsets
+	requestBytes, answerBytes, touchEntries      uint64
 }
 
 func checkGeometry(region *shm.Region, channels int) (geometry, error) {
@@ -110,7 +112,9 @@ func checkGeometry(region *shm.Region, channels int) (geometry, error) {
 		requests:     region.U64(at(layout.SessionHeaderRequestRingOffset)),
 		answers:      region.U64(at(layout.SessionHeaderResponseRingOffset)),
 		requestBytes: uint64(region.U32(at(layout.SessionHeaderRequestRingBytes))),
+		touches:      region.U64(at(layout.SessionHeaderTouchOffset)),
 		answerBytes:  uint64(region.U32(at(layout.SessionHeaderResponseRingBytes))),
+		touchEntries: uint64(region.U32(at(layout.SessionHeaderTouchEntries))),
 	}
 	count := uint64(region.U32(at(layout.SessionHeaderChannelCount)))
 	ringOK := func(n uint64) bool {
@@ -128,6 +132,8 @@ func checkGeometry(region *shm.Region, channels int) (geometry, error) {
 	case !within(0, layout.ChannelControlSize) || !within(g.requests, g.requestBytes) ||
 		!within(g.answers, g.answerBytes):
 		err = fmt.Errorf("%w: rings at %d and %d in a channel of %d bytes", index.ErrCorrupt, g.requests, g.answers, g.stride)
+	case g.touchEntries&(g.touchEntries-1) != 0 || !within(g.touches, g.touchEntries*8):
+		err = fmt.Errorf("%w: %d touches at %d in a channel of %d bytes", index.ErrCorrupt, g.touchEntries, g.touches, g.stride)
 	}
 	return g, err
 }
@@ -245,8 +251,8 @@ func (s *Session) AsyncErrors() (failed uint64, first []AsyncError) {
 // ErrClosed is the cause of a session that its owner closed.
 var ErrClosed = errors.New("the client is closed")
 
-// Close ends the session, waits until no caller is inside, and removes the mapping and the
-// descriptors.
+// Close ends the session, waits until no caller is inside, and removes the descriptors. The mapping
+// goes with the Touches.
 func (s *Session) Close(cause error) {
 	s.closeOnce.Do(func() {
 		s.Fail(cause)
@@ -258,7 +264,6 @@ func (s *Session) Close(cause error) {
 		for _, ch := range s.channels {
 			ch.waitUntilLeft()
 		}
-		_ = s.region.Unmap()
 		_ = syscall.Close(s.doorbell)
 	})
 }
@@ -278,7 +283,7 @@ func (ch *Channel) waitUntilLeft() {
 			free++
 		}
 		left := free == ch.send.created && len(ch.send.waiters) == 0
-		ch.send.unmapped = left
+		ch.send.closed = left
 		ch.send.Unlock()
 		if left {
 			return

@@ -14,7 +14,9 @@
 //   - The file behind a mapping cannot shrink: [Map] refuses descriptors without F_SEAL_SHRINK and
 //     mappings larger than the file. That removes the cause of SIGBUS.
 //   - No string or slice over shared memory leaves the package. Bytes are copied out ([Region.Append],
-//     [Region.CopyOut]) or compared in place ([Region.EqualString]).
+//     [Region.CopyOut]) or compared in place ([Region.EqualString]). The words of [Region.Hints] are
+//     for writing what nobody relies on.
+//   - [AddressOf] makes a number of a pointer and never a pointer of a number.
 //   - A mapping must not be removed while somebody reads it. Region does not guard against that;
 //     its owners do (see the packages index and session).
 //

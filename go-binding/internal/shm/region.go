@@ -149,6 +149,15 @@ func (r *Region) Word32(offset uint64) *atomic.Uint32 {
 // Words returns the n words from an offset that is a multiple of 8.
 func (r *Region) Words(offset, n uint64) []atomic.Uint64 { return r.words[offset>>3:][:n:n] }
 
+// Hints returns the n words from an offset that is a multiple of 8, for hints to another process that
+// may be lost: stored without order, without a barrier, and by any number of goroutines at once. A
+// barrier would make a read that leaves a hint wait for its memory before the next one may begin.
+// These are single instructions on the 64-bit machines Hearth runs on, so no word is ever half new.
+func (r *Region) Hints(offset, n uint64) []uint64 {
+	words := r.Words(offset, n)
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(words))), n)
+}
+
 // Lines returns the n cache lines from an offset that is a multiple of 64.
 func (r *Region) Lines(offset, n uint64) []Line { return r.lines[offset>>6:][:n:n] }
 
@@ -206,6 +215,9 @@ func (r *Region) Prefetch(offset uint64) {
 // BytesAsString views b as a string without copying. The caller must neither keep the string nor
 // let b change while it is in use.
 func BytesAsString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// AddressOf is where something of the caller lies. On a stack it tells goroutines apart, more or less.
+func AddressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 
 // Load64, Load32 and Load16 read little-endian words of a string at any alignment. Their callers
 // have checked the bounds; they exist because the hash of a key is a third of a cached read.

@@ -1,0 +1,13 @@
+package hearth
+
+import "github.com/hearthd/hearth/go-binding/internal/index"
+
+// FrequencyOf is what the slot of a key says, without a touch. It is false for a key that is not there.
+func FrequencyOf(n *Namespace, key string) (frequency uint64, found bool) {
+	var meta index.Meta
+	_, result := n.store.Read(nil, &n.view, key, &meta)
+	return meta.Frequency(), result == index.Hit
+}
+
+// TouchesOf is how many touches a client has written.
+func TouchesOf(c *Client) uint64 { return c.session.Touches().Count() }
