@@ -203,6 +203,13 @@ func BenchmarkWrite(b *testing.B) {
 		}
 		check(b, client.Flush(background))
 	})
+	b.Run("Increment", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _, err := ns.Increment(background, "n", 1, hearth.Initial(0))
+			must(b, err)
+		}
+	})
 	b.Run("echo", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

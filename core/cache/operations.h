@@ -37,11 +37,13 @@ constexpr bool IsVerdict(Code code) {
          code == Code::kFailedPrecondition || code == Code::kOutOfRange;
 }
 
-// A counter is a value of decimal digits, with a minus sign in front of a negative number, and
-// nothing else: what a person or a program of any language reads and writes. Nothing for bytes
-// that are no such number, or one beyond 64 bits.
 inline constexpr std::size_t kMaxCounterBytes = 20;  // "-9223372036854775808"
+
+// A counter is a value of at most 20 bytes: decimal digits, with a minus sign in front of a
+// negative number, and nothing else; what a person or a program of any language reads and writes.
+// Nothing for bytes that are no such number, or one beyond 64 bits.
 inline std::optional<std::int64_t> ParseCounter(std::string_view value) {
+  if (value.size() > kMaxCounterBytes) return std::nullopt;
   std::int64_t number = 0;
   const char* end = value.data() + value.size();
   const auto [stop, error] = std::from_chars(value.data(), end, number);

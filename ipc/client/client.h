@@ -53,7 +53,8 @@ struct Reply {
   // Of the entry read, written or removed; with an error that an entry is the reason of
   // (kAlreadyExists, kAborted, ...), of that one.
   std::uint64_t version = 0;
-  std::int64_t number = 0;                           // of an Increment: the new value
+  // Of an Increment: the new value.
+  std::int64_t number = 0;
   std::uint64_t hard_expiry_ms = ~std::uint64_t{0};  // of a Get, store time; ~0 = never
   std::uint64_t soft_expiry_ms = ~std::uint64_t{0};
   bool stale = false;                // of a Get: the soft expiry has passed
