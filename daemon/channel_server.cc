@@ -1,28 +1,15 @@
 #include "daemon/channel_server.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 #include <utility>
 
 #include "core/base/clock.h"
 #include "core/base/failpoint.h"
+#include "daemon/request_body.h"
 
 namespace hearth::daemon {
 namespace {
-
-// The fixed body at the front of a payload; false when the payload is shorter.
-template <class Body>
-bool TakeBody(std::string_view* payload, Body* body) {
-  if (payload->size() < sizeof(Body)) return false;
-  std::memcpy(body, payload->data(), sizeof(Body));
-  payload->remove_prefix(sizeof(Body));
-  return true;
-}
-
-Status Malformed(std::string_view what) {
-  return Error(Code::kInvalidArgument, "malformed request: {}", what);
-}
 
 // Buffers that one large message has blown up are not kept for ever.
 constexpr std::size_t kKeptCapacity = 1024 * 1024;
@@ -163,6 +150,9 @@ Status ChannelServer::Execute(const ipc::RequestHeader& request) {
     case ipc::kOpGet: return ExecuteKeyed(request);
     case ipc::kOpCall: return ExecuteCall(request);
     case ipc::kOpPing: return Answer(request, 0);
+    case ipc::kOpCompareAndSwap: return ExecuteCompareAndSwap(request);
+    case ipc::kOpIncrement: return ExecuteIncrement(request);
+    case ipc::kOpAppend: return ExecuteAppend(request);
     default:
       return Refuse(request, Error(Code::kUnimplemented, "this hearthd does not know operation {}",
                                    request.opcode));
@@ -191,22 +181,6 @@ Status ChannelServer::MayWrite(std::uint32_t namespace_id) const {
   return Error(Code::kPermissionDenied, "uid {} may not write to namespace '{}'",
                session_->peer.uid,
                std::string_view(reinterpret_cast<const char*>(record.name), record.name_length));
-}
-
-Status ChannelServer::ExecuteSet(const ipc::RequestHeader& request) {
-  std::string_view rest = payload_;
-  ipc::SetBody body;
-  if (!TakeBody(&rest, &body)) return Refuse(request, Malformed("a set without its body"));
-  if (std::uint64_t{body.key_length} + body.value_length != rest.size())
-    return Refuse(request, Malformed("key and value do not fill the payload"));
-  if (body.mode != 0) return Refuse(request, Malformed("unknown mode of a set"));
-  if (const Status allowed = MayWrite(request.target); !allowed.ok())
-    return Refuse(request, allowed);
-  return AnswerVersion(
-      request, environment_.writer->Set(
-                   static_cast<std::uint16_t>(request.target), rest.substr(0, body.key_length),
-                   rest.substr(body.key_length),
-                   {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms}, OriginOf(request)));
 }
 
 Status ChannelServer::ExecuteTouch(const ipc::RequestHeader& request) {

@@ -69,7 +69,12 @@ class ChannelServer {
   void PublishAll(std::uint32_t count);
   Status Take(const ipc::Record& record);
   Status Execute(const ipc::RequestHeader& request);
+  // In channel_operations.cc, and so is AnswerOutcome.
   Status ExecuteSet(const ipc::RequestHeader& request);
+  Status ExecuteCompareAndSwap(const ipc::RequestHeader& request);
+  Status ExecuteIncrement(const ipc::RequestHeader& request);
+  Status ExecuteAppend(const ipc::RequestHeader& request);
+
   Status ExecuteKeyed(const ipc::RequestHeader& request);
   Status ExecuteTouch(const ipc::RequestHeader& request);
   Status ExecuteGet(const ipc::RequestHeader& request, std::string_view key);
@@ -85,6 +90,7 @@ class ChannelServer {
   Status Refuse(const ipc::RequestHeader& request, const Status& why,
                 Execution execution = Execution::kNotStarted);
   Status AnswerVersion(const ipc::RequestHeader& request, const Result<std::uint64_t>& version);
+  Status AnswerOutcome(const ipc::RequestHeader& request, const cache::Outcome& outcome);
 
   Environment environment_;
   Session* session_;

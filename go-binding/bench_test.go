@@ -73,6 +73,47 @@ func TestNothingAllocates(t *testing.T) {
 	wantNoAllocations(t, "Namespace", func() { _, err := client.Namespace("default"); check(t, err) })
 }
 
+func TestOperationsOnConditionAllocateNothing(t *testing.T) {
+	_, _, ns := start(t)
+	value := make([]byte, 64)
+	key := append(make([]byte, 0, 8), 'k')
+	traced := hearth.WithTrace(background, hearth.TraceContext{TraceID: [16]byte{1}})
+	check(t, ns.Set(background, "k", value))
+	wantNoAllocations(t, "Add and Delete", func() {
+		_, err := ns.Add(background, "d", value, hearth.TTL(time.Hour), hearth.SoftTTL(time.Minute))
+		check(t, err)
+		_, err = ns.Delete(background, "d")
+		check(t, err)
+	})
+	wantNoAllocations(t, "Add of a key that is there", func() { _, _ = ns.Add(background, "k", value) })
+	wantNoAllocations(t, "Replace from the stack", func() {
+		var stack [64]byte
+		_, err := ns.Replace(traced, "k", stack[:], hearth.NoExpiry())
+		check(t, err)
+	})
+	wantNoAllocations(t, "Replace of a missing key", func() { _, _ = ns.Replace(background, "missing", value) })
+	var version uint64
+	wantNoAllocations(t, "CompareAndSwap", func() {
+		current, err := ns.CompareAndSwap(background, "k", version, value, hearth.TTL(time.Hour))
+		if version = current; err != nil && err != hearth.ErrVersionMismatch {
+			t.Fatal(err)
+		}
+	})
+	wantNoAllocations(t, "CompareAndSwap with a wrong version", func() { _, _ = ns.CompareAndSwap(background, "k", 1, value) })
+	wantNoAllocations(t, "Increment and Decrement", func() {
+		_, _, err := ns.Increment(background, "n", 3, hearth.Initial(1, hearth.TTL(time.Hour)))
+		check(t, err)
+		_, _, err = ns.Decrement(background, "n", 2)
+		check(t, err)
+	})
+	wantNoAllocations(t, "Increment of a converted key", func() {
+		_, _, err := ns.Increment(background, string(append(key, 'n')), 1, hearth.Initial(0))
+		check(t, err)
+	})
+	check(t, ns.Set(background, "a", nil))
+	wantNoAllocations(t, "Append", func() { _, err := ns.Append(background, "a", value[:1]); check(t, err) })
+}
+
 const million = 1 << 20
 
 func BenchmarkGetAppend(b *testing.B) {
@@ -161,6 +202,13 @@ func BenchmarkWrite(b *testing.B) {
 			must(b, ns.SetAsync(background, "user:00001234567", value))
 		}
 		check(b, client.Flush(background))
+	})
+	b.Run("Increment", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _, err := ns.Increment(background, "n", 1, hearth.Initial(0))
+			must(b, err)
+		}
 	})
 	b.Run("echo", func(b *testing.B) {
 		b.ReportAllocs()

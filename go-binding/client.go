@@ -244,6 +244,18 @@ func operationError(op, name string, traceID [16]byte, result *session.Result) e
 				e.sentinel = ErrUnknownMethod
 			}
 		}
+	case CodeInvalidArgument:
+		if op == "append" { // all else was checked before it was sent
+			e.sentinel = ErrValueTooLarge
+		}
+	case CodeFailedPrecondition:
+		if op == "increment" || op == "decrement" {
+			e.sentinel = ErrNotCounter
+		}
+	case CodeOutOfRange:
+		if op == "increment" || op == "decrement" {
+			e.sentinel = ErrCounterRange
+		}
 	case CodePermissionDenied:
 		e.sentinel = ErrPermission
 	case CodeResourceExhausted:

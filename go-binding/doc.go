@@ -8,6 +8,7 @@
 //	err = users.Set(ctx, "42", profile, hearth.TTL(5*time.Minute))
 //	buffer, meta, err := users.GetAppend(buffer[:0], "42")
 //	if err == hearth.ErrNotFound { ... }
+//	count, _, err := users.Increment(ctx, "logins", 1, hearth.Initial(0))
 //
 //	answer, err := client.Call(ctx, "hearth.echo", nil, request)
 //
@@ -20,9 +21,12 @@
 //
 // # What a caller can rely on
 //
-// Each key is linearizable, over all processes of the host: when a Set, Delete or Touch has returned
-// without error, every read that begins afterwards sees it or something later, and no read ever sees
-// a mixture of two values. There is no order between different keys, and GetMulti is no snapshot.
+// Each key is linearizable, over all processes of the host: when a Set, Delete, Touch or one of the
+// operations below has returned without error, every read that begins afterwards sees it or something
+// later, and no read ever sees a mixture of two values. There is no order between different keys, and GetMulti is no snapshot.
+//
+// Add, Replace, CompareAndSwap, Increment, Decrement and Append look at the entry and write in one
+// step: of any number of processes that change one key with them no change is lost.
 //
 // Asynchronous writes ([Namespace.SetAsync], [Namespace.DeleteAsync]) of one client to one key are
 // applied in the order of the calls. They are visible when [Client.Flush] has returned, to this
@@ -35,10 +39,11 @@
 // # Memory
 //
 // These allocate nothing: GetAppend and GetMulti if dst has room, Get of a missing key, Set, SetAsync,
-// Delete, DeleteAsync and Touch, with options and with a traced context, Call if dst has room for
+// Delete, DeleteAsync, Touch, Add, Replace, CompareAndSwap, Increment, Decrement and Append, with
+// options and with a traced context, Call if dst has room for
 // the answer, Namespace of a name used before. No method keeps a key, value, request or dst after it
 // returned, except that SetAsync and DeleteAsync keep the key (a string) until it was applied. Failures allocate
-// their [*Error], except for ErrNotFound.
+// their [*Error], except for ErrNotFound, ErrExists and ErrVersionMismatch, which come without one.
 //
 // # Waiting
 //
@@ -50,6 +55,10 @@
 //
 //	errors.Is                  code                  what to do
 //	ErrNotFound                -                     load it from where it comes from
+//	ErrExists                  -                     an Add came second: the key is there
+//	ErrVersionMismatch         -                     read again, and repeat the CompareAndSwap
+//	ErrNotCounter              FAILED_PRECONDITION   Set a decimal number first
+//	ErrCounterRange            OUT_OF_RANGE          the counter stays at what it is
 //	ErrNotRunning              UNAVAILABLE           go on without the cache; dial again later
 //	ErrClosed                  UNAVAILABLE           the program closed the Client
 //	ErrStoreFull               RESOURCE_EXHAUSTED    wait Error.RetryAfter if positive
@@ -73,7 +82,8 @@
 //
 // [Error.Execution] says whether a failed operation may have had its effect. NotStarted is only
 // claimed when it is certain: the request was never completely sent, or hearthd said so. A request
-// that was in flight when its context or the session ended is Maybe.
+// that was in flight when its context or the session ended is Maybe. Then Set, Delete, Touch, Add,
+// Replace and CompareAndSwap may be repeated; Increment, Decrement and Append could take effect twice.
 //
 // # When hearthd restarts or dies
 //

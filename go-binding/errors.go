@@ -8,10 +8,19 @@ import (
 )
 
 // The errors to compare with errors.Is. Those of operations come inside an [*Error], except for
-// ErrNotFound, which is returned as it is because a miss is the common case and must cost nothing.
+// ErrNotFound, ErrExists and ErrVersionMismatch, which are returned as they are because they are what
+// an operation has found: everyday outcomes, which must cost nothing.
 var (
 	// ErrNotFound: the key does not exist, or has expired.
 	ErrNotFound = errors.New("hearth: no such key")
+	// ErrExists: the key of an Add is there.
+	ErrExists = errors.New("hearth: the key exists")
+	// ErrVersionMismatch: the entry has another version than CompareAndSwap was told to expect.
+	ErrVersionMismatch = errors.New("hearth: the entry has another version")
+	// ErrNotCounter: the value is not a decimal number of 64 bits, and cannot be incremented.
+	ErrNotCounter = errors.New("hearth: the value is not a counter")
+	// ErrCounterRange: the counter would leave the range of an int64.
+	ErrCounterRange = errors.New("hearth: the counter is at its limit")
 	// ErrNotRunning: hearthd cannot be reached, does not answer, or the session with it is over.
 	ErrNotRunning = errors.New("hearth: hearthd is not running")
 	// ErrPermission: hearthd's policy, or the permissions of its socket, refuse this user.
@@ -53,9 +62,12 @@ const (
 	CodeInvalidArgument    Code = 3
 	CodeDeadlineExceeded   Code = 4
 	CodeNotFound           Code = 5
+	CodeAlreadyExists      Code = 6
 	CodePermissionDenied   Code = 7
 	CodeResourceExhausted  Code = 8
 	CodeFailedPrecondition Code = 9
+	CodeAborted            Code = 10
+	CodeOutOfRange         Code = 11
 	CodeUnimplemented      Code = 12
 	CodeInternal           Code = 13
 	CodeUnavailable        Code = 14
@@ -79,7 +91,8 @@ type Execution uint8
 const (
 	// NotStarted: certainly not. It is safe to try again.
 	NotStarted Execution = 0
-	// Maybe: nobody knows. Set, Delete and Touch may be repeated; a Call only if it is idempotent.
+	// Maybe: nobody knows. Set, Delete, Touch, Add, Replace and CompareAndSwap may be repeated, but not
+	// Increment, Decrement and Append, which could take effect twice; a Call only if it is idempotent.
 	Maybe Execution = 1
 	// Done: it was executed, and this is its outcome.
 	Done Execution = 2
@@ -98,7 +111,8 @@ func (e Execution) String() string {
 
 // Error is a failed operation. Get one with errors.As.
 type Error struct {
-	// Op is "get", "set", "delete", "touch", "call", "flush", "open namespace", "open method" or "dial".
+	// Op is "get", "set", "delete", "touch", "add", "replace", "compare and swap", "increment",
+	// "decrement", "append", "call", "flush", "open namespace", "open method" or "dial".
 	Op string
 	// Name is the key, the method, the namespace or the socket. It is not part of Error(), because keys
 	// can be personal and errors end in logs.

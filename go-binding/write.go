@@ -11,7 +11,7 @@ import (
 	"github.com/hearthd/hearth/go-binding/internal/session"
 )
 
-// SetOption sets an expiry of Set, SetAsync or Touch. It is a value and not a function, so that
+// SetOption sets an expiry of Set, SetAsync, Touch, Add, Replace, CompareAndSwap or Initial. It is a value and not a function, so that
 // passing one allocates nothing.
 type SetOption struct {
 	soft  bool
@@ -61,7 +61,7 @@ func ttls(options []SetOption) (hard, soft uint64, ok bool) {
 // Errors, as *Error: ErrInvalidKey, ErrInvalidTTL, ErrValueTooLarge, ErrPermission, ErrStoreFull,
 // ErrNotRunning, ErrClosed, ctx's.
 func (n *Namespace) Set(ctx context.Context, key string, value []byte, options ...SetOption) error {
-	r, err := n.setRequest(ctx, key, value, options)
+	r, err := n.setRequest(ctx, "set", key, value, options)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (n *Namespace) Set(ctx context.Context, key string, value []byte, options .
 //
 // Errors: those that are known at once, as of Set.
 func (n *Namespace) SetAsync(ctx context.Context, key string, value []byte, options ...SetOption) error {
-	r, err := n.setRequest(ctx, key, value, options)
+	r, err := n.setRequest(ctx, "set", key, value, options)
 	if err != nil {
 		return err
 	}
@@ -92,16 +92,16 @@ func (n *Namespace) SetAsync(ctx context.Context, key string, value []byte, opti
 
 // setRequest returns its result by value: a pointer to it would make the compiler believe that the
 // value is kept, and move the caller's to the heap.
-func (n *Namespace) setRequest(ctx context.Context, key string, value []byte, options []SetOption) (session.Request, error) {
+func (n *Namespace) setRequest(ctx context.Context, op, key string, value []byte, options []SetOption) (session.Request, error) {
 	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
-		return session.Request{}, n.invalidKey(ctx, "set", key)
+		return session.Request{}, n.invalidKey(ctx, op, key)
 	}
 	if uint64(len(value)) > n.maxValueBytes {
-		return session.Request{}, tooLarge(ctx, "set", key, uint64(len(value)), n.maxValueBytes)
+		return session.Request{}, tooLarge(ctx, op, key, uint64(len(value)), n.maxValueBytes)
 	}
 	hard, soft, ok := ttls(options)
 	if !ok {
-		return session.Request{}, invalidTTL(ctx, "set", key)
+		return session.Request{}, invalidTTL(ctx, op, key)
 	}
 	r := session.Request{Op: layout.OpSet, Target: uint32(n.view.ID), Key: key, Value: value,
 		BodyLength: layout.SetBodySize}

@@ -132,15 +132,18 @@ inline constexpr std::uint32_t kRecordAlign = 64;
 inline constexpr std::uint32_t kRecordHeaderBytes = 64;
 
 enum Opcode : std::uint16_t {
-  kOpPad = 0,     // skip `length` payload bytes; nothing else in the header counts
-  kOpSet = 1,     // SetBody, key, value
-  kOpDelete = 2,  // KeyBody, key
-  kOpTouch = 3,   // TouchBody, key
-  kOpGet = 4,     // KeyBody, key: for a reader that lost every race against the writer
-  kOpCall = 5,    // the request of method `target`, raw bytes
-  kOpCancel = 6,  // the caller of `call_id` has gone; no response of its own
-  kOpCredit = 7,  // `response_space` more bytes for the response to `call_id`; no response
-  kOpPing = 8,    // empty; answered in order after everything before it in the ring
+  kOpPad = 0,             // skip `length` payload bytes; nothing else in the header counts
+  kOpSet = 1,             // SetBody, key, value
+  kOpDelete = 2,          // KeyBody, key
+  kOpTouch = 3,           // TouchBody, key
+  kOpGet = 4,             // KeyBody, key: for a reader that lost every race against the writer
+  kOpCall = 5,            // the request of method `target`, raw bytes
+  kOpCancel = 6,          // the caller of `call_id` has gone; no response of its own
+  kOpCredit = 7,          // `response_space` more bytes for the response to `call_id`; no response
+  kOpPing = 8,            // empty; answered in order after everything before it in the ring
+  kOpCompareAndSwap = 9,  // CasBody, key, value
+  kOpIncrement = 10,      // IncrementBody, key; the answer's `number` is the new value
+  kOpAppend = 11,         // AppendBody, key, bytes
 };
 
 // A message longer than one record travels as several with the same call id, opcode and target.
@@ -186,11 +189,12 @@ struct ResponseHeader {
   std::uint8_t execution;  // hearth::Execution
   std::uint8_t reserved0;
   std::uint64_t sequence;        // of the request
-  std::uint64_t version;         // of the entry written or read
+  std::uint64_t version;         // of the entry written, read or in the way
   std::uint64_t hard_expiry_ms;  // of the entry read (kOpGet), store time; ~0 = never
   std::uint64_t soft_expiry_ms;
   std::uint32_t retry_after_ms;  // with kResourceExhausted, where waiting helps; 0 = no advice
-  std::uint8_t reserved1[12];
+  std::uint8_t reserved1[4];
+  std::uint64_t number;  // of kOpIncrement: the new value, two's complement
 };
 #define HEARTH_RESPONSE_HEADER_FIELDS(F) \
   F(length, 0)                           \
@@ -205,7 +209,8 @@ struct ResponseHeader {
   F(hard_expiry_ms, 32)                  \
   F(soft_expiry_ms, 40)                  \
   F(retry_after_ms, 48)                  \
-  F(reserved1, 52)
+  F(reserved1, 52)                       \
+  F(number, 56)
 HEARTH_LAYOUT(ResponseHeader, 64, HEARTH_RESPONSE_HEADER_FIELDS)
 
 // ----------------------------------------------------------------------------------- cache
@@ -213,12 +218,18 @@ HEARTH_LAYOUT(ResponseHeader, 64, HEARTH_RESPONSE_HEADER_FIELDS)
 inline constexpr std::uint64_t kTtlDefault = 0;                // take the namespace's default
 inline constexpr std::uint64_t kTtlNever = ~std::uint64_t{0};  // no expiry
 
+enum SetMode : std::uint32_t {
+  kSetAlways = 0,
+  kSetIfAbsent = 1,   // add
+  kSetIfPresent = 2,  // replace
+};
+
 struct SetBody {
   std::uint64_t hard_ttl_ms;  // from the arrival at the writer; or kTtlDefault, kTtlNever
   std::uint64_t soft_ttl_ms;
   std::uint32_t key_length;
   std::uint32_t value_length;
-  std::uint32_t mode;  // 0 = set; other values are reserved
+  std::uint32_t mode;  // SetMode
   std::uint32_t reserved;
 };
 #define HEARTH_SET_BODY_FIELDS(F) \
@@ -243,6 +254,50 @@ struct TouchBody {
   F(reserved, 20)
 HEARTH_LAYOUT(TouchBody, 24, HEARTH_TOUCH_BODY_FIELDS)
 
+struct CasBody {
+  std::uint64_t hard_ttl_ms;
+  std::uint64_t soft_ttl_ms;
+  std::uint32_t key_length;
+  std::uint32_t value_length;
+  std::uint64_t expected_version;
+};
+#define HEARTH_CAS_BODY_FIELDS(F) \
+  F(hard_ttl_ms, 0)               \
+  F(soft_ttl_ms, 8)               \
+  F(key_length, 16)               \
+  F(value_length, 20)             \
+  F(expected_version, 24)
+HEARTH_LAYOUT(CasBody, 32, HEARTH_CAS_BODY_FIELDS)
+
+// In IncrementBody.flags; all other bits are zero.
+inline constexpr std::uint32_t kIncrementHasInitial = 1U << 0U;
+
+struct IncrementBody {
+  std::uint64_t hard_ttl_ms;  // of an entry that `initial` creates
+  std::uint64_t soft_ttl_ms;
+  std::uint64_t delta;    // this and `initial`: two's complement
+  std::uint64_t initial;  // what an absent key counts as; zero without kIncrementHasInitial
+  std::uint32_t key_length;
+  std::uint32_t flags;
+};
+#define HEARTH_INCREMENT_BODY_FIELDS(F) \
+  F(hard_ttl_ms, 0)                     \
+  F(soft_ttl_ms, 8)                     \
+  F(delta, 16)                          \
+  F(initial, 24)                        \
+  F(key_length, 32)                     \
+  F(flags, 36)
+HEARTH_LAYOUT(IncrementBody, 40, HEARTH_INCREMENT_BODY_FIELDS)
+
+struct AppendBody {
+  std::uint32_t key_length;
+  std::uint32_t value_length;  // of the bytes to append
+};
+#define HEARTH_APPEND_BODY_FIELDS(F) \
+  F(key_length, 0)                   \
+  F(value_length, 4)
+HEARTH_LAYOUT(AppendBody, 8, HEARTH_APPEND_BODY_FIELDS)
+
 // Of kOpDelete and kOpGet.
 struct KeyBody {
   std::uint32_t key_length;
@@ -257,7 +312,8 @@ HEARTH_LAYOUT(KeyBody, 8, HEARTH_KEY_BODY_FIELDS)
 inline constexpr shm::StructLayout kSessionStructs[] = {
     shm::RegionPrefixLayout::kStruct, SessionHeaderLayout::kStruct, PinRecordLayout::kStruct,
     ChannelControlLayout::kStruct,    RequestHeaderLayout::kStruct, ResponseHeaderLayout::kStruct,
-    SetBodyLayout::kStruct,           TouchBodyLayout::kStruct,     KeyBodyLayout::kStruct};
+    SetBodyLayout::kStruct,           TouchBodyLayout::kStruct,     KeyBodyLayout::kStruct,
+    CasBodyLayout::kStruct,           IncrementBodyLayout::kStruct, AppendBodyLayout::kStruct};
 inline constexpr std::uint64_t kSessionFingerprint = shm::Fingerprint(kSessionStructs);
 inline constexpr shm::RegionExpectation kSessionExpectation{
     shm::RegionKind::kSession, kSessionLayoutVersion, kSessionFingerprint};

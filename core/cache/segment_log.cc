@@ -46,7 +46,9 @@ void SegmentLog::Start(std::uint32_t segment, SegmentState state, std::uint32_t 
   header.latest_expiry_ms.StoreRelaxed(0);
   header.namespace_id = namespace_id;
   header.log = static_cast<std::uint8_t>(log);
-  header.run_length = 1;
+  // A reader that lost its way may still look at the segment's former life.
+  const std::uint16_t run_length = 1;
+  CopyShared(&header.run_length, &run_length, sizeof(run_length));
   header.dead_bytes.StoreRelaxed(0);
   header.entry_count.StoreRelaxed(0);
   header.sequence = sequence;

@@ -14,6 +14,7 @@
 #include "core/base/status.h"
 #include "core/cache/ghost.h"
 #include "core/cache/index.h"
+#include "core/cache/operations.h"
 #include "core/cache/reader.h"
 #include "core/cache/segment_log.h"
 #include "core/cache/view.h"
@@ -49,6 +50,14 @@ struct Origin {
   std::uint64_t sequence = 0;  // below 2^48
 };
 
+// How Increment() changes a counter.
+struct CounterChange {
+  std::int64_t delta = 1;
+  // What a key that is not there counts as; nothing: such a key is kNotFound.
+  std::optional<std::int64_t> initial = std::nullopt;
+  Ttl ttl = {};  // of an entry that `initial` creates; one that is there keeps its expiries
+};
+
 // Not thread-safe. Readers read at any time. After a method returned, its effect is visible to
 // every reader. All errors leave the store as it was, but for entries that eviction removed.
 class StoreWriter {
@@ -74,6 +83,30 @@ class StoreWriter {
   // Gives a key new expiries; returns its new version. kNotFound.
   Result<std::uint64_t> Touch(std::uint16_t namespace_id, std::string_view key, const Ttl& ttl,
                               const Origin& origin);
+
+  // The operations that look before they write (operations.cc); nothing comes in between. An entry
+  // that has expired or was flushed is not there. Errors are those of Set, and:
+  //   Add              kAlreadyExists; stores only under a key that is not there
+  //   Replace          kNotFound; stores only under a key that is there
+  //   CompareAndSwap   kNotFound, or kAborted when the version is not the expected one
+  //   Increment        kNotFound, kFailedPrecondition when the value is not a counter
+  //   (operations.h),
+  //                    kOutOfRange when the sum leaves 64 bits
+  //   AppendValue      kNotFound, kInvalidArgument when the whole value is over the limit; the
+  //   entry
+  //                    keeps its expiries
+  Outcome Add(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+              const Ttl& ttl, const Origin& origin);
+  Outcome Replace(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+                  const Ttl& ttl, const Origin& origin);
+  Outcome CompareAndSwap(std::uint16_t namespace_id, std::string_view key,
+                         std::uint64_t expected_version, std::string_view value, const Ttl& ttl,
+                         const Origin& origin);
+  Outcome Increment(std::uint16_t namespace_id, std::string_view key, const CounterChange& change,
+                    const Origin& origin);
+  Outcome AppendValue(std::uint16_t namespace_id, std::string_view key, std::string_view more,
+                      const Origin& origin);
+
   // Reads as the writer sees it; never contended.
   ReadResult Get(std::uint16_t namespace_id, std::string_view key, std::string* value) const;
 
@@ -106,6 +139,12 @@ class StoreWriter {
   Result<NewEntry> Prepare(std::uint16_t namespace_id, std::string_view key, std::string_view value,
                            const Ttl& ttl, const Origin& origin) const;
   bool Visible(const EntryView& entry) const;
+  // The entry of a key, if there is one and it is visible: also where readers miss because the
+  // heartbeat is stale. Points into the store until the next change.
+  std::optional<EntryView> FindVisible(std::uint16_t namespace_id, std::string_view key) const;
+  // Writes `value` under the expiries of the entry that is there.
+  Outcome Rewrite(const EntryView& old, std::string_view key, std::string_view value,
+                  const Origin& origin);
 
   // What is known of keys that were dropped lately; how large the small log should be.
   struct Recency {
@@ -172,6 +211,7 @@ class StoreWriter {
   std::optional<Victim> victim_;
   std::uint16_t writing_namespace_ = 0;  // its open segments are not evicted for index pages
   std::string touch_value_;
+  std::string new_value_;  // of an append, outlives the eviction that making room may cause
 };
 
 }  // namespace hearth::cache

@@ -24,6 +24,7 @@ Reply ReplyOf(const ResponseHeader& header, std::string payload) {
   Reply reply;
   reply.execution = static_cast<Execution>(header.execution);
   reply.version = header.version;
+  reply.number = static_cast<std::int64_t>(header.number);
   if (header.opcode == kOpGet) {
     reply.hard_expiry_ms = header.hard_expiry_ms;
     reply.soft_expiry_ms = header.soft_expiry_ms;

@@ -29,6 +29,16 @@ Status CheckKey(std::string_view key) {
                cache::kMaxKeyBytes, key.size());
 }
 
+SetBody BodyOfSet(SetMode mode, std::string_view key, std::string_view value, const EntryTtl& ttl) {
+  SetBody body{};
+  body.hard_ttl_ms = ttl.hard_ms;
+  body.soft_ttl_ms = ttl.soft_ms;
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.value_length = static_cast<std::uint32_t>(value.size());
+  body.mode = mode;
+  return body;
+}
+
 }  // namespace
 
 struct Client::Impl {
@@ -59,6 +69,14 @@ struct Client::Impl {
       return Error(Code::kInvalidArgument, "the value has {} bytes, at most {} are possible",
                    value.size(), limit);
     return Status::Ok();
+  }
+  Reply SetCall(SetMode mode, std::uint16_t namespace_id, std::string_view key,
+                std::string_view value, const EntryTtl& ttl, const CallOptions& options_of_call) {
+    if (Status valid = CheckSet(key, value); !valid.ok()) return Refused(std::move(valid));
+    const SetBody body = BodyOfSet(mode, key, value, ttl);
+    OutgoingCall out = Outgoing(kOpSet, namespace_id, options_of_call);
+    out.pieces = {BytesOf(body), key, value};
+    return channel->Call(out);
   }
   // The body of a key request, key, and nothing else.
   Reply KeyCall(Opcode opcode, std::uint16_t namespace_id, std::string_view key,
@@ -152,14 +170,58 @@ Reply Client::GetFromWriter(std::uint16_t namespace_id, std::string_view key,
 
 Reply Client::Set(std::uint16_t namespace_id, std::string_view key, std::string_view value,
                   const EntryTtl& ttl, const CallOptions& options) {
+  return impl_->SetCall(kSetAlways, namespace_id, key, value, ttl, options);
+}
+
+Reply Client::Add(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+                  const EntryTtl& ttl, const CallOptions& options) {
+  return impl_->SetCall(kSetIfAbsent, namespace_id, key, value, ttl, options);
+}
+
+Reply Client::Replace(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+                      const EntryTtl& ttl, const CallOptions& options) {
+  return impl_->SetCall(kSetIfPresent, namespace_id, key, value, ttl, options);
+}
+
+Reply Client::CompareAndSwap(std::uint16_t namespace_id, std::string_view key,
+                             std::uint64_t expected_version, std::string_view value,
+                             const EntryTtl& ttl, const CallOptions& options) {
   if (Status valid = impl_->CheckSet(key, value); !valid.ok()) return Refused(std::move(valid));
-  SetBody body{};
+  CasBody body{};
   body.hard_ttl_ms = ttl.hard_ms;
   body.soft_ttl_ms = ttl.soft_ms;
   body.key_length = static_cast<std::uint32_t>(key.size());
   body.value_length = static_cast<std::uint32_t>(value.size());
-  OutgoingCall out = impl_->Outgoing(kOpSet, namespace_id, options);
+  body.expected_version = expected_version;
+  OutgoingCall out = impl_->Outgoing(kOpCompareAndSwap, namespace_id, options);
   out.pieces = {BytesOf(body), key, value};
+  return impl_->channel->Call(out);
+}
+
+Reply Client::Increment(std::uint16_t namespace_id, std::string_view key, const CounterStep& step,
+                        const CallOptions& options) {
+  if (!impl_->channel) return Refused(Impl::NoData());
+  if (Status valid = CheckKey(key); !valid.ok()) return Refused(std::move(valid));
+  IncrementBody body{};
+  body.hard_ttl_ms = step.ttl.hard_ms;
+  body.soft_ttl_ms = step.ttl.soft_ms;
+  body.delta = static_cast<std::uint64_t>(step.delta);
+  body.initial = static_cast<std::uint64_t>(step.initial.value_or(0));
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.flags = step.initial ? kIncrementHasInitial : 0;
+  OutgoingCall out = impl_->Outgoing(kOpIncrement, namespace_id, options);
+  out.pieces = {BytesOf(body), key};
+  return impl_->channel->Call(out);
+}
+
+Reply Client::Append(std::uint16_t namespace_id, std::string_view key, std::string_view more,
+                     const CallOptions& options) {
+  if (Status valid = impl_->CheckSet(key, more); !valid.ok()) return Refused(std::move(valid));
+  AppendBody body{};
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.value_length = static_cast<std::uint32_t>(more.size());
+  OutgoingCall out = impl_->Outgoing(kOpAppend, namespace_id, options);
+  out.pieces = {BytesOf(body), key, more};
   return impl_->channel->Call(out);
 }
 
@@ -202,11 +264,7 @@ Status Client::SetPipelined(std::uint16_t namespace_id, std::string_view key,
                             std::string_view value, const EntryTtl& ttl, std::uint64_t token,
                             const CallOptions& options) {
   HEARTH_TRY(impl_->CheckSet(key, value));
-  SetBody body{};
-  body.hard_ttl_ms = ttl.hard_ms;
-  body.soft_ttl_ms = ttl.soft_ms;
-  body.key_length = static_cast<std::uint32_t>(key.size());
-  body.value_length = static_cast<std::uint32_t>(value.size());
+  const SetBody body = BodyOfSet(kSetAlways, key, value, ttl);
   OutgoingCall out = impl_->Outgoing(kOpSet, namespace_id, options);
   out.pieces = {BytesOf(body), key, value};
   return impl_->channel->Start(out, token);

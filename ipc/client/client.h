@@ -49,8 +49,12 @@ struct ClientOptions {
 struct Reply {
   Status status;
   Execution execution = Execution::kNotStarted;
-  std::string payload;                               // value of a Get, result of a Call
-  std::uint64_t version = 0;                         // of the entry read, written or removed
+  std::string payload;  // value of a Get, result of a Call
+  // Of the entry read, written or removed; with an error that an entry is the reason of
+  // (kAlreadyExists, kAborted, ...), of that one.
+  std::uint64_t version = 0;
+  // Of an Increment: the new value.
+  std::int64_t number = 0;
   std::uint64_t hard_expiry_ms = ~std::uint64_t{0};  // of a Get, store time; ~0 = never
   std::uint64_t soft_expiry_ms = ~std::uint64_t{0};
   bool stale = false;                // of a Get: the soft expiry has passed
@@ -62,6 +66,14 @@ struct Reply {
 struct EntryTtl {
   std::uint64_t hard_ms = kTtlDefault;  // or kTtlNever
   std::uint64_t soft_ms = kTtlDefault;
+};
+
+// How Increment() changes a counter.
+struct CounterStep {
+  std::int64_t delta = 1;
+  // What a key that is not there counts as; nothing: such a key is kNotFound.
+  std::optional<std::int64_t> initial = std::nullopt;
+  EntryTtl ttl = {};  // of an entry that `initial` creates; one that is there keeps its expiries
 };
 
 struct TraceContext {
@@ -107,6 +119,29 @@ class Client {
   Reply Delete(std::uint16_t namespace_id, std::string_view key, const CallOptions& options = {});
   Reply Touch(std::uint16_t namespace_id, std::string_view key, const EntryTtl& ttl,
               const CallOptions& options = {});
+
+  // Each looks at the entry and writes in one step; nothing of another client comes in between. An
+  // entry that has expired is not there. Add, Replace and CompareAndSwap may be repeated after
+  // kMaybe: a second one stores nothing that the first has not stored. Increment and Append may
+  // not.
+  //   Add              kAlreadyExists where the key is there
+  //   Replace          kNotFound where it is not
+  //   CompareAndSwap   kNotFound; kAborted where the version is not `expected_version`
+  //   Increment        kNotFound; kFailedPrecondition where the value is not a decimal number;
+  //                    kOutOfRange where the sum leaves 64 bits
+  //   Append           kNotFound; kInvalidArgument where the whole value is over the limit
+  Reply Add(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+            const EntryTtl& ttl = {}, const CallOptions& options = {});
+  Reply Replace(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+                const EntryTtl& ttl = {}, const CallOptions& options = {});
+  Reply CompareAndSwap(std::uint16_t namespace_id, std::string_view key,
+                       std::uint64_t expected_version, std::string_view value,
+                       const EntryTtl& ttl = {}, const CallOptions& options = {});
+  Reply Increment(std::uint16_t namespace_id, std::string_view key, const CounterStep& step = {},
+                  const CallOptions& options = {});
+  Reply Append(std::uint16_t namespace_id, std::string_view key, std::string_view more,
+               const CallOptions& options = {});
+
   Reply Call(std::uint32_t method_id, std::string_view request, const CallOptions& options = {});
   // Answered after every earlier request of this client.
   Reply Ping(const CallOptions& options = {});

@@ -177,6 +177,57 @@ std::string RecordBytes(const Record& record) {
   return Hex({reinterpret_cast<const char*>(&record), sizeof(record)});
 }
 
+std::vector<std::string> BodyVectors() {
+  std::vector<std::string> vectors;
+  const ipc::SetBody set{.hard_ttl_ms = 0x0102030405060708,
+                         .soft_ttl_ms = 0x1112131415161718,
+                         .key_length = 0x21222324,
+                         .value_length = 0x31323334,
+                         .mode = ipc::kSetIfPresent,
+                         .reserved = 0};
+  vectors.push_back(fmt::format(
+      R"({{"struct": "SetBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "key_length": {}, )"
+      R"("value_length": {}, "mode": {}, "bytes": "{}"}})",
+      Word(set.hard_ttl_ms), Word(set.soft_ttl_ms), set.key_length, set.value_length, set.mode,
+      RecordBytes(set)));
+  const ipc::TouchBody touch{.hard_ttl_ms = ipc::kTtlNever,
+                             .soft_ttl_ms = ipc::kTtlDefault,
+                             .key_length = 0x21222324,
+                             .reserved = 0};
+  vectors.push_back(fmt::format(
+      R"({{"struct": "TouchBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "key_length": {}, "bytes": "{}"}})",
+      Word(touch.hard_ttl_ms), Word(touch.soft_ttl_ms), touch.key_length, RecordBytes(touch)));
+  const ipc::KeyBody key{.key_length = 0x21222324, .reserved = 0};
+  vectors.push_back(fmt::format(R"({{"struct": "KeyBody", "key_length": {}, "bytes": "{}"}})",
+                                key.key_length, RecordBytes(key)));
+  const ipc::CasBody cas{.hard_ttl_ms = 0x0102030405060708,
+                         .soft_ttl_ms = 0x1112131415161718,
+                         .key_length = 0x21222324,
+                         .value_length = 0x31323334,
+                         .expected_version = 0x4142434445464748};
+  vectors.push_back(fmt::format(
+      R"({{"struct": "CasBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "key_length": {}, )"
+      R"("value_length": {}, "expected_version": {}, "bytes": "{}"}})",
+      Word(cas.hard_ttl_ms), Word(cas.soft_ttl_ms), cas.key_length, cas.value_length,
+      Word(cas.expected_version), RecordBytes(cas)));
+  const ipc::IncrementBody increment{.hard_ttl_ms = 0x0102030405060708,
+                                     .soft_ttl_ms = 0x1112131415161718,
+                                     .delta = ~std::uint64_t{0},  // -1
+                                     .initial = 0x3132333435363738,
+                                     .key_length = 0x41424344,
+                                     .flags = ipc::kIncrementHasInitial};
+  vectors.push_back(fmt::format(
+      R"({{"struct": "IncrementBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "delta": {}, )"
+      R"("initial": {}, "key_length": {}, "flags": {}, "bytes": "{}"}})",
+      Word(increment.hard_ttl_ms), Word(increment.soft_ttl_ms), Word(increment.delta),
+      Word(increment.initial), increment.key_length, increment.flags, RecordBytes(increment)));
+  const ipc::AppendBody append{.key_length = 0x21222324, .value_length = 0x31323334};
+  vectors.push_back(fmt::format(
+      R"({{"struct": "AppendBody", "key_length": {}, "value_length": {}, "bytes": "{}"}})",
+      append.key_length, append.value_length, RecordBytes(append)));
+  return vectors;
+}
+
 std::string RecordsJson() {
   std::vector<std::string> vectors;
   ipc::RequestHeader request{};
@@ -213,36 +264,16 @@ std::string RecordsJson() {
   response.hard_expiry_ms = 0x5152535455565758;
   response.soft_expiry_ms = 0x6162636465666768;
   response.retry_after_ms = 0x71727374;
+  response.number = 0x8182838485868788;
   vectors.push_back(fmt::format(
       R"({{"struct": "ResponseHeader", "length": {}, "opcode": {}, "flags": {}, "call_id": {}, )"
       R"("status": {}, "execution": {}, "sequence": {}, "version": {}, "hard_expiry_ms": {}, )"
-      R"("soft_expiry_ms": {}, "retry_after_ms": {}, "bytes": "{}"}})",
+      R"("soft_expiry_ms": {}, "retry_after_ms": {}, "number": {}, "bytes": "{}"}})",
       response.length, response.opcode, response.flags, response.call_id, response.status,
       response.execution, Word(response.sequence), Word(response.version),
       Word(response.hard_expiry_ms), Word(response.soft_expiry_ms), response.retry_after_ms,
-      RecordBytes(response)));
-
-  const ipc::SetBody set{.hard_ttl_ms = 0x0102030405060708,
-                         .soft_ttl_ms = 0x1112131415161718,
-                         .key_length = 0x21222324,
-                         .value_length = 0x31323334,
-                         .mode = 0,
-                         .reserved = 0};
-  vectors.push_back(fmt::format(
-      R"({{"struct": "SetBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "key_length": {}, )"
-      R"("value_length": {}, "mode": {}, "bytes": "{}"}})",
-      Word(set.hard_ttl_ms), Word(set.soft_ttl_ms), set.key_length, set.value_length, set.mode,
-      RecordBytes(set)));
-  const ipc::TouchBody touch{.hard_ttl_ms = ipc::kTtlNever,
-                             .soft_ttl_ms = ipc::kTtlDefault,
-                             .key_length = 0x21222324,
-                             .reserved = 0};
-  vectors.push_back(fmt::format(
-      R"({{"struct": "TouchBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "key_length": {}, "bytes": "{}"}})",
-      Word(touch.hard_ttl_ms), Word(touch.soft_ttl_ms), touch.key_length, RecordBytes(touch)));
-  const ipc::KeyBody key{.key_length = 0x21222324, .reserved = 0};
-  vectors.push_back(fmt::format(R"({{"struct": "KeyBody", "key_length": {}, "bytes": "{}"}})",
-                                key.key_length, RecordBytes(key)));
+      Word(response.number), RecordBytes(response)));
+  for (std::string& body : BodyVectors()) vectors.push_back(std::move(body));
   return Lines(vectors) + "\n";
 }
 

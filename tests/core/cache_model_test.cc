@@ -85,7 +85,7 @@ class History {
     // Some keys are hot: the square of a uniform number.
     const std::uint64_t n = keys_.size();
     const std::string& key = keys_[random_.Below(n) * random_.Below(n) / n];
-    switch (random_.Below(20)) {
+    switch (random_.Below(26)) {
       case 0:
       case 1: Delete(ns, key); break;
       case 2: Touch(ns, key); break;
@@ -97,6 +97,12 @@ class History {
       case 8:
       case 9:
       case 10: Set(ns, key); break;
+      case 11: AddOrReplace(ns, key, /*add=*/true); break;
+      case 12: AddOrReplace(ns, key, /*add=*/false); break;
+      case 13: CompareAndSwap(ns, key); break;
+      case 14:
+      case 15: Increment(ns, key); break;
+      case 16: Append(ns, key); break;
       default: CheckRead(ns, key); break;
     }
   }
@@ -123,6 +129,7 @@ class History {
   }
 
   std::string RandomValue() {
+    if (random_.OneIn(4)) return std::to_string(random_.Below(1000));  // a counter
     std::uint64_t size = random_.Below(200);
     if (random_.OneIn(10)) size = 0;
     if (random_.OneIn(profile_.large_one_in))
@@ -133,18 +140,25 @@ class History {
   void Wrote(const ModelNamespace& ns, const std::string& key, const Ttl& ttl,
              const Result<std::uint64_t>& version, Known known) {
     const bool consistent = Expiries(ns, ttl, &known);
-    if (!version.ok()) {
+    Stored(ns, key, version.ok() ? Outcome(*version) : Outcome(version.status()), consistent,
+           std::move(known));
+  }
+
+  // `known` has the expiries that the entry shall have.
+  void Stored(const ModelNamespace& ns, const std::string& key, const Outcome& outcome,
+              bool consistent, Known known) {
+    if (!outcome.ok()) {
       const Code expected = consistent ? Code::kResourceExhausted : Code::kInvalidArgument;
-      REQUIRE_MESSAGE(version.status().code() == expected, version.status().ToString());
+      REQUIRE_MESSAGE(outcome.status.code() == expected, outcome.status.ToString());
       REQUIRE((!consistent || !ns.options.evict));
       ++refused_;
       CheckRead(ns, key);  // an error leaves the old value
       return;
     }
     REQUIRE(consistent);
-    REQUIRE(*version > last_version_);
-    last_version_ = *version;
-    known.version = *version;
+    REQUIRE(outcome.version > last_version_);
+    last_version_ = outcome.version;
+    known.version = outcome.version;
     model_[{ns.id, key}] = std::move(known);
     CheckRead(ns, key, /*must_be_there=*/true);
   }
@@ -174,6 +188,97 @@ class History {
     }
     REQUIRE(known != nullptr);
     Wrote(ns, key, ttl, version, *known);
+  }
+
+  // After an operation that saw no entry: whether the model agrees, or eviction explains it.
+  bool SawNone(const ModelNamespace& ns, const std::string& key, const Outcome& outcome) {
+    if (outcome.status.code() != Code::kNotFound) return false;
+    Missing(ns, key, Find(ns, key));
+    CheckRead(ns, key);
+    return true;
+  }
+
+  void AddOrReplace(const ModelNamespace& ns, const std::string& key, bool add) {
+    const Ttl ttl = RandomTtl();
+    Known known{RandomValue(), 0, 0, 0};
+    const bool consistent = Expiries(ns, ttl, &known);
+    const Outcome outcome = add ? store_.writer().Add(ns.id, key, known.value, ttl, {})
+                                : store_.writer().Replace(ns.id, key, known.value, ttl, {});
+    const Known* old = Find(ns, key);
+    if (add && outcome.status.code() == Code::kAlreadyExists) {
+      REQUIRE(old != nullptr);
+      REQUIRE(outcome.version == old->version);
+      CheckRead(ns, key, /*must_be_there=*/true);
+      return;
+    }
+    if (!add && SawNone(ns, key, outcome)) return;
+    if (add && outcome.ok()) Missing(ns, key, old);
+    REQUIRE((add || !consistent || old != nullptr));
+    Stored(ns, key, outcome, consistent, std::move(known));
+  }
+
+  void CompareAndSwap(const ModelNamespace& ns, const std::string& key) {
+    const Known* old = Find(ns, key);
+    const std::uint64_t current = old == nullptr ? 1 : old->version;
+    const std::uint64_t expected = random_.OneIn(3) ? random_.Below(last_version_ + 2) : current;
+    Known known{RandomValue(), 0, 0, 0};
+    const bool consistent = Expiries(ns, {}, &known);
+    const Outcome outcome =
+        store_.writer().CompareAndSwap(ns.id, key, expected, known.value, {}, {});
+    if (SawNone(ns, key, outcome)) return;
+    REQUIRE(old != nullptr);
+    if (outcome.status.code() == Code::kAborted) {
+      REQUIRE(outcome.version == old->version);
+      REQUIRE(expected != old->version);
+      CheckRead(ns, key, /*must_be_there=*/true);
+      return;
+    }
+    REQUIRE(expected == old->version);
+    Stored(ns, key, outcome, consistent, std::move(known));
+  }
+
+  void Increment(const ModelNamespace& ns, const std::string& key) {
+    CounterChange change{.delta = static_cast<std::int64_t>(random_.Below(2001)) - 1000};
+    // Far from every number there is, so that the sum tells what was added to.
+    if (random_.OneIn(2)) change.initial = ++initials_ * 1'000'000'000;
+    const Outcome outcome = store_.writer().Increment(ns.id, key, change, {});
+    const Known* old = Find(ns, key);
+    if (SawNone(ns, key, outcome)) {
+      REQUIRE(!change.initial);
+      return;
+    }
+    if (outcome.status.code() == Code::kFailedPrecondition) {
+      REQUIRE(old != nullptr);
+      REQUIRE(!ParseCounter(old->value));
+      CheckRead(ns, key, /*must_be_there=*/true);
+      return;
+    }
+    Known known{"", 0, 0, 0};
+    REQUIRE(Expiries(ns, {}, &known));
+    // An entry that was evicted counts as the initial value; the sum tells which of the two it was.
+    if (old != nullptr && ns.may_lose && change.initial && outcome.ok() &&
+        ParseCounter(old->value) != outcome.number - change.delta) {
+      Missing(ns, key, old);
+      old = nullptr;
+    }
+    if (old != nullptr) known = *old;
+    const auto before = old == nullptr ? change.initial : ParseCounter(old->value);
+    REQUIRE(before.has_value());
+    known.value = std::to_string(*before + change.delta);
+    if (outcome.ok()) REQUIRE(outcome.number == *before + change.delta);
+    Stored(ns, key, outcome, /*consistent=*/true, std::move(known));
+  }
+
+  void Append(const ModelNamespace& ns, const std::string& key) {
+    const std::string more = random_.Bytes(random_.Below(100));
+    const Outcome outcome = store_.writer().AppendValue(ns.id, key, more, {});
+    if (SawNone(ns, key, outcome)) return;
+    const Known* old = Find(ns, key);
+    REQUIRE(old != nullptr);
+    Known known = *old;
+    known.value += more;
+    const bool fits = known.value.size() <= store_.view().max_value_bytes();
+    Stored(ns, key, outcome, fits, std::move(known));
   }
 
   void Delete(const ModelNamespace& ns, const std::string& key) {
@@ -223,6 +328,7 @@ class History {
   std::map<Key, Known> model_;
   std::string value_;
   std::uint64_t last_version_ = 0;
+  std::int64_t initials_ = 0;
   std::uint64_t hits_ = 0;
   std::uint64_t lost_ = 0;
   std::uint64_t refused_ = 0;

@@ -84,7 +84,8 @@ const std::byte* MiddleOf(const StoreReader& reader, std::uint64_t slot) {
 
 TEST_CASE("copy: bytes of the segment's next life never complete a value begun in this one") {
   TestStore store;
-  const std::uint16_t ns = store.Namespace("n");
+  // So small that the oldest segment is evicted, in turn.
+  const std::uint16_t ns = store.Namespace("n", {.quota_max_bytes = 3 * 64 * kKiB});
   const StoreReader reader = store.AttachedReader();
   store.Set(ns, "key", Value(1));
   const std::uint64_t slot = FindSlot(store.view(), ns, "key")->word;

@@ -48,7 +48,7 @@ void Garbage(const Attacker& attacker) {
     std::uint64_t at = 0;
     const std::uint64_t plausible = random.Below(30);
     for (std::uint64_t i = 0; i < plausible && at + 512 <= ring.bytes; ++i) {
-      RequestHeader header = joined.ring->Header(static_cast<ipc::Opcode>(1 + random.Below(8)), 1);
+      RequestHeader header = joined.ring->Header(static_cast<ipc::Opcode>(1 + random.Below(11)), 1);
       if (header.opcode == ipc::kOpCancel || header.opcode == ipc::kOpCredit) header.sequence = 0;
       header.length = static_cast<std::uint32_t>(random.Below(400));
       const std::uint64_t record = ipc::RecordBytes(header.length);

@@ -50,6 +50,37 @@ std::string KeyPayload(std::string_view key) {
   return BytesOf(body).append(key);
 }
 
+std::string CasPayload(std::string_view key, std::uint64_t expected_version, std::string_view value,
+                       std::uint64_t hard_ttl_ms, std::uint64_t soft_ttl_ms) {
+  ipc::CasBody body{};
+  body.hard_ttl_ms = hard_ttl_ms;
+  body.soft_ttl_ms = soft_ttl_ms;
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.value_length = static_cast<std::uint32_t>(value.size());
+  body.expected_version = expected_version;
+  return BytesOf(body).append(key).append(value);
+}
+
+std::string IncrementPayload(std::string_view key, std::int64_t delta,
+                             std::optional<std::int64_t> initial, std::uint64_t hard_ttl_ms,
+                             std::uint64_t soft_ttl_ms) {
+  ipc::IncrementBody body{};
+  body.hard_ttl_ms = hard_ttl_ms;
+  body.soft_ttl_ms = soft_ttl_ms;
+  body.delta = static_cast<std::uint64_t>(delta);
+  body.initial = static_cast<std::uint64_t>(initial.value_or(0));
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.flags = initial ? ipc::kIncrementHasInitial : 0;
+  return BytesOf(body).append(key);
+}
+
+std::string AppendPayload(std::string_view key, std::string_view more) {
+  ipc::AppendBody body{};
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.value_length = static_cast<std::uint32_t>(more.size());
+  return BytesOf(body).append(key).append(more);
+}
+
 std::string Announcement(std::uint64_t bytes) { return BytesOf(bytes); }
 
 RingClient::RingClient(const ipc::ChannelView& view, int server_bell, int client_bell)

@@ -25,6 +25,13 @@ std::string TouchPayload(std::string_view key, std::uint64_t hard_ttl_ms,
                          std::uint64_t soft_ttl_ms = 0);
 // Of a get or a delete.
 std::string KeyPayload(std::string_view key);
+std::string CasPayload(std::string_view key, std::uint64_t expected_version, std::string_view value,
+                       std::uint64_t hard_ttl_ms = 0, std::uint64_t soft_ttl_ms = 0);
+// `initial` with its flag, or neither.
+std::string IncrementPayload(std::string_view key, std::int64_t delta,
+                             std::optional<std::int64_t> initial = std::nullopt,
+                             std::uint64_t hard_ttl_ms = 0, std::uint64_t soft_ttl_ms = 0);
+std::string AppendPayload(std::string_view key, std::string_view more);
 // The u64 that the first record of a long message begins with.
 std::string Announcement(std::uint64_t bytes);
 

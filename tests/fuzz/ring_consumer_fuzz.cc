@@ -51,7 +51,11 @@ std::vector<std::string> Seeds() {
   AddRecord(&parts, 108, ipc::kOpCall, ipc::kRecordMore, 200);
   AddRecord(&parts, 50, ipc::kOpCall, ipc::kRecordMore | ipc::kRecordContinuation, 0);
   AddRecord(&parts, 50, ipc::kOpCall, ipc::kRecordContinuation, 0);
-  return {plain, padded, parts};
+  std::string changes = Positions(1, 7);
+  AddRecord(&changes, sizeof(ipc::CasBody) + 2, ipc::kOpCompareAndSwap, 0, 0);
+  AddRecord(&changes, sizeof(ipc::IncrementBody) + 1, ipc::kOpIncrement, 0, 0);
+  AddRecord(&changes, sizeof(ipc::AppendBody) + 2, ipc::kOpAppend, 0, 0);
+  return {plain, padded, parts, changes};
 }
 
 }  // namespace hearth::fuzz

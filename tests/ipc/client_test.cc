@@ -1,6 +1,7 @@
 // The C++ client against a server in a thread.
 #include "ipc/client/client.h"
 
+#include <limits>
 #include <map>
 
 #include <doctest/doctest.h>
@@ -67,17 +68,67 @@ TEST_CASE("client: operations") {
   CHECK_FALSE(client->ended().has_value());
 }
 
+void CheckOutcome(const Reply& reply, Code code, std::uint64_t version) {
+  CHECK_MESSAGE(reply.status.code() == code, reply.status.ToString());
+  CHECK(reply.execution == Execution::kDone);
+  if (version != 0) CHECK(reply.version == version);
+}
+
+TEST_CASE("client: operations that look before they write") {
+  TestServer server;
+  const auto client = Connect(server);
+  const std::uint16_t id = server.namespace_id();
+  CheckOutcome(client->Replace(id, "key", "x"), Code::kNotFound, 0);
+  CheckOutcome(client->CompareAndSwap(id, "key", 1, "x"), Code::kNotFound, 0);
+  CheckOutcome(client->Append(id, "key", "x"), Code::kNotFound, 0);
+  const Reply added = client->Add(id, "key", "one", {3'600'000, 60'000});
+  CheckOutcome(added, Code::kOk, 0);
+  CHECK(client->Get(id, "key").hard_expiry_ms == client->Get(id, "key").soft_expiry_ms + 3'540'000);
+  CheckOutcome(client->Add(id, "key", "two"), Code::kAlreadyExists, added.version);
+  CheckOutcome(client->Append(id, "key", "+"), Code::kOk, 0);
+  CHECK(client->Get(id, "key").hard_expiry_ms != kTtlNever);
+  CHECK(client->Get(id, "key").payload == "one+");
+  const Reply replaced = client->Replace(id, "key", "three", {kTtlNever, kTtlNever});
+  CheckOutcome(replaced, Code::kOk, 0);
+  CHECK(client->Get(id, "key").hard_expiry_ms == kTtlNever);
+  CheckOutcome(client->CompareAndSwap(id, "key", added.version, "x"), Code::kAborted,
+               replaced.version);
+  const Reply swapped =
+      client->CompareAndSwap(id, "key", replaced.version, "four", {3'600'000, kTtlNever});
+  CheckOutcome(swapped, Code::kOk, client->Get(id, "key").version);
+  CHECK(client->Get(id, "key").payload == "four");
+  CHECK(client->Get(id, "key").hard_expiry_ms != kTtlNever);
+  CheckOutcome(client->Increment(id, "key"), Code::kFailedPrecondition, swapped.version);
+
+  CheckOutcome(client->Increment(id, "n"), Code::kNotFound, 0);
+  const Reply counted =
+      client->Increment(id, "n", {.delta = -3, .initial = 1, .ttl = {3'600'000, kTtlNever}});
+  CheckOutcome(counted, Code::kOk, client->Get(id, "n").version);
+  CHECK(counted.number == -2);
+  CHECK(client->Get(id, "n").payload == "-2");
+  CHECK(client->Get(id, "n").hard_expiry_ms != kTtlNever);
+  CHECK(client->Increment(id, "n", {.delta = std::numeric_limits<std::int64_t>::max()}).number ==
+        std::numeric_limits<std::int64_t>::max() - 2);
+  CheckOutcome(client->Increment(id, "n", {.delta = 3}), Code::kOutOfRange, 0);
+}
+
 TEST_CASE("client: what cannot be right is refused without asking") {
   TestServer server;
   const auto client = Connect(server);
   const std::uint16_t id = server.namespace_id();
-  for (const Reply& reply : {client->Set(id, "", "v"), client->Set(id, std::string(1025, 'k'), "v"),
-                             client->Get(id, ""), client->Delete(id, std::string(1025, 'k'))}) {
+  for (const Reply& reply :
+       {client->Set(id, "", "v"), client->Set(id, std::string(1025, 'k'), "v"), client->Get(id, ""),
+        client->Delete(id, std::string(1025, 'k')), client->Add(id, "", "v"),
+        client->Replace(id, "", "v"), client->CompareAndSwap(id, "", 1, "v"),
+        client->Increment(id, ""), client->Append(id, "", "v")}) {
     CHECK(reply.status.code() == Code::kInvalidArgument);
     CHECK(reply.execution == Execution::kNotStarted);
   }
   const std::string huge(client->welcome().max_value_bytes + 1, 'v');
   CHECK(client->Set(id, "k", huge).status.code() == Code::kInvalidArgument);
+  CHECK(client->Add(id, "k", huge).status.code() == Code::kInvalidArgument);
+  CHECK(client->CompareAndSwap(id, "k", 1, huge).status.code() == Code::kInvalidArgument);
+  CHECK(client->Append(id, "k", huge).status.code() == Code::kInvalidArgument);
   CHECK(server.executed() == 0);
 }
 

@@ -253,16 +253,17 @@ bool TestServer::Serve() {
 
 Status TestServer::Reply(const RequestHeader& request, const Status& status,
                          std::string_view payload, const cache::ReadResult* read,
-                         std::uint64_t version) {
+                         std::uint64_t version, std::int64_t number) {
   ResponseHeader header{};
   header.opcode = request.opcode;
   header.call_id = request.call_id;
   header.sequence = request.sequence;
   header.status = static_cast<std::uint16_t>(status.code());
-  const bool executed = status.ok() || status.code() == Code::kNotFound;
+  const bool executed = status.ok() || cache::IsVerdict(status.code());
   header.execution =
       static_cast<std::uint8_t>(executed ? Execution::kDone : Execution::kNotStarted);
   header.version = version;
+  header.number = static_cast<std::uint64_t>(number);
   if (read != nullptr) {
     header.version = read->version;
     header.hard_expiry_ms = read->hard_expiry_ms;
@@ -279,15 +280,45 @@ Status TestServer::Execute(const RequestHeader& request, const std::string& payl
     return version.ok() ? Reply(request, Status::Ok(), "", nullptr, *version)
                         : Reply(request, version.status(), "", nullptr, 0);
   };
+  const auto outcome = [&](const cache::Outcome& result) {
+    return Reply(request, result.status, "", nullptr, result.version, result.number);
+  };
   const std::string_view all = payload;
   switch (request.opcode) {
     case kOpSet: {
       SetBody body;
       std::memcpy(&body, payload.data(), sizeof(body));
       const std::string_view rest = all.substr(sizeof(body));
-      return versioned(writer_->Set(target, rest.substr(0, body.key_length),
-                                    rest.substr(body.key_length),
-                                    {body.hard_ttl_ms, body.soft_ttl_ms}, {}));
+      const std::string_view key = rest.substr(0, body.key_length);
+      const std::string_view value = rest.substr(body.key_length);
+      const cache::Ttl ttl{body.hard_ttl_ms, body.soft_ttl_ms};
+      if (body.mode == kSetIfAbsent) return outcome(writer_->Add(target, key, value, ttl, {}));
+      if (body.mode == kSetIfPresent) return outcome(writer_->Replace(target, key, value, ttl, {}));
+      return versioned(writer_->Set(target, key, value, ttl, {}));
+    }
+    case kOpCompareAndSwap: {
+      CasBody body;
+      std::memcpy(&body, payload.data(), sizeof(body));
+      const std::string_view rest = all.substr(sizeof(body));
+      return outcome(writer_->CompareAndSwap(target, rest.substr(0, body.key_length),
+                                             body.expected_version, rest.substr(body.key_length),
+                                             {body.hard_ttl_ms, body.soft_ttl_ms}, {}));
+    }
+    case kOpIncrement: {
+      IncrementBody body;
+      std::memcpy(&body, payload.data(), sizeof(body));
+      cache::CounterChange change{.delta = static_cast<std::int64_t>(body.delta),
+                                  .ttl = {body.hard_ttl_ms, body.soft_ttl_ms}};
+      if (body.flags == kIncrementHasInitial)
+        change.initial = static_cast<std::int64_t>(body.initial);
+      return outcome(writer_->Increment(target, all.substr(sizeof(body)), change, {}));
+    }
+    case kOpAppend: {
+      AppendBody body;
+      std::memcpy(&body, payload.data(), sizeof(body));
+      const std::string_view rest = all.substr(sizeof(body));
+      return outcome(writer_->AppendValue(target, rest.substr(0, body.key_length),
+                                          rest.substr(body.key_length), {}));
     }
     case kOpDelete: return versioned(writer_->Delete(target, all.substr(sizeof(KeyBody)), {}));
     case kOpTouch: {

@@ -72,7 +72,7 @@ class TestServer {
   bool Serve();
   Status Execute(const RequestHeader& request, const std::string& payload);
   Status Reply(const RequestHeader& request, const Status& status, std::string_view payload,
-               const cache::ReadResult* read, std::uint64_t version);
+               const cache::ReadResult* read, std::uint64_t version, std::int64_t number = 0);
   void End(const Status& reason);
 
   Options options_;

@@ -152,7 +152,8 @@ class CommandLine(unittest.TestCase):
                               env=environment(), timeout=WATCHDOG)
 
     def test_every_help_goes_to_stdout_and_has_examples(self) -> None:
-        for words in ([], ["status"], ["cache", "get"], ["cache", "set"], ["cache", "del"], ["prewarm"]):
+        cache = ("get", "set", "add", "replace", "cas", "append", "incr", "decr", "del")
+        for words in ([], ["status"], ["prewarm"], *(["cache", command] for command in cache)):
             with self.subTest(words):
                 result = self.run_hearth(*words, "--help")
                 self.assertEqual((result.returncode, result.stderr), (OK, ""))

@@ -111,7 +111,7 @@ void PrintStore() {
 
 void PrintSession() {
   namespace i = hearth::ipc;
-  const std::array<Constant, 27> constants = {{
+  const std::array<Constant, 34> constants = {{
       {"SessionLayoutVersion", i::kSessionLayoutVersion},
       {"SessionFingerprint", i::kSessionFingerprint},
       {"SessionHeaderOffset", i::kSessionHeaderOffset},
@@ -135,6 +135,13 @@ void PrintSession() {
       {"OpCancel", i::kOpCancel},
       {"OpCredit", i::kOpCredit},
       {"OpPing", i::kOpPing},
+      {"OpCompareAndSwap", i::kOpCompareAndSwap},
+      {"OpIncrement", i::kOpIncrement},
+      {"OpAppend", i::kOpAppend},
+      {"SetAlways", i::kSetAlways},
+      {"SetIfAbsent", i::kSetIfAbsent},
+      {"SetIfPresent", i::kSetIfPresent},
+      {"IncrementHasInitial", i::kIncrementHasInitial},
       {"RecordMore", i::kRecordMore},
       {"RecordContinuation", i::kRecordContinuation},
       {"TTLDefault", i::kTtlDefault},

@@ -41,6 +41,52 @@ ExitCode FailKey(const Connection& connection, const std::string& key, const Sta
   return Fail(Error(status.code(), "no key '{}' in namespace '{}'", key, connection.target.name));
 }
 
+// For an operation that looks before it writes: what it has found is kExitFailure, whatever its
+// code means elsewhere.
+ExitCode FailOutcome(const Connection& connection, const std::string& key,
+                     const ipc::Reply& reply) {
+  const Code code = reply.status.code();
+  const std::string at = fmt::format("key '{}' in namespace '{}'", key, connection.target.name);
+  // A version tells that the entry is the reason: an append that would make it too long.
+  if (code == Code::kInvalidArgument && reply.version != 0) {
+    Complain(fmt::format("{}: {}", at, reply.status.message()));
+    return kExitFailure;
+  }
+  if (reply.execution != Execution::kDone) return Fail(reply.status);
+  switch (code) {
+    case Code::kAlreadyExists:
+      Complain(fmt::format("{} exists, with version {}", at, reply.version));
+      break;
+    case Code::kAborted: Complain(fmt::format("{} has version {}", at, reply.version)); break;
+    case Code::kFailedPrecondition:
+    case Code::kOutOfRange: Complain(fmt::format("{}: {}", at, reply.status.message())); break;
+    default: return FailKey(connection, key, reply.status);
+  }
+  return kExitFailure;
+}
+
+ipc::Reply Store(const Connection& connection, const SetOptions& options,
+                 const std::string& value) {
+  ipc::Client& client = *connection.client;
+  const std::uint16_t id = connection.target.id;
+  switch (options.how) {
+    case StoreHow::kAlways: break;
+    case StoreHow::kIfAbsent: return client.Add(id, options.key, value, options.ttl);
+    case StoreHow::kIfPresent: return client.Replace(id, options.key, value, options.ttl);
+    case StoreHow::kIfVersion:
+      return client.CompareAndSwap(id, options.key, options.expected_version, value, options.ttl);
+    case StoreHow::kAppend: return client.Append(id, options.key, value);
+  }
+  return client.Set(id, options.key, value, options.ttl);
+}
+
+Json WrittenJson(const Connection& connection, const std::string& key) {
+  Json json;
+  PutBytes(&json, "key", key);
+  json["namespace"] = connection.target.name;
+  return json;
+}
+
 // What is left of a life that ends at `expiry_ms`; nothing where it never ends.
 std::optional<std::uint64_t> Remaining(std::uint64_t expiry_ms, std::uint64_t now_ms) {
   if (expiry_ms == ipc::kTtlNever) return std::nullopt;
@@ -127,14 +173,24 @@ ExitCode RunSet(const GlobalOptions& global, const SetOptions& options) {
   if (value.size() > limit)
     return Fail(Error(Code::kOutOfRange, "the value has {} bytes, at most {} are possible",
                       value.size(), limit));
-  const ipc::Reply reply =
-      connection->client->Set(connection->target.id, options.key, value, options.ttl);
-  if (!reply.ok()) return Fail(reply.status);
+  const ipc::Reply reply = Store(*connection, options, value);
+  if (!reply.ok()) return FailOutcome(*connection, options.key, reply);
   if (!global.json) return kExitOk;
-  Json json;
-  PutBytes(&json, "key", options.key);
-  json["namespace"] = connection->target.name;
+  Json json = WrittenJson(*connection, options.key);
   json["bytes"] = value.size();
+  json["version"] = reply.version;
+  return PrintOut(Dump(json));
+}
+
+ExitCode RunCount(const GlobalOptions& global, const CountOptions& options) {
+  auto connection = ConnectTo(global, options.place, kClientName);
+  if (!connection.ok()) return Fail(connection.status());
+  const ipc::Reply reply =
+      connection->client->Increment(connection->target.id, options.key, options.step);
+  if (!reply.ok()) return FailOutcome(*connection, options.key, reply);
+  if (!global.json) return PrintOut(fmt::format("{}\n", reply.number));
+  Json json = WrittenJson(*connection, options.key);
+  json["value"] = reply.number;
   json["version"] = reply.version;
   return PrintOut(Dump(json));
 }

@@ -1,7 +1,8 @@
-// `hearth cache get|set|del`: single entries.
+// `hearth cache get|set|add|replace|cas|append|incr|decr|del`: single entries.
 #ifndef HEARTH_TOOLS_HEARTH_CACHE_H_
 #define HEARTH_TOOLS_HEARTH_CACHE_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,15 +22,30 @@ struct GetOptions {
 // UTF-8 is "value_base64". kExitFailure when there is no such key.
 ExitCode RunGet(const GlobalOptions& global, const GetOptions& options);
 
+// How `hearth cache set` and its relatives store a value.
+enum class StoreHow { kAlways, kIfAbsent, kIfPresent, kIfVersion, kAppend };
+
 struct SetOptions {
   Place place;
   std::string key;
   std::string value;       // where `value_file` is empty
   std::string value_file;  // "-" for stdin
-  ipc::EntryTtl ttl;
+  ipc::EntryTtl ttl;       // not with kAppend
+  StoreHow how = StoreHow::kAlways;
+  std::uint64_t expected_version = 0;  // with kIfVersion
 };
-// Silent when it worked, but for --json.
+// Silent when it worked, but for --json. kExitFailure when the entry that is there, or its absence,
+// is against it.
 ExitCode RunSet(const GlobalOptions& global, const SetOptions& options);
+
+struct CountOptions {
+  Place place;
+  std::string key;
+  ipc::CounterStep step;
+};
+// Prints the new value. kExitFailure when there is no such key, or no number that can be changed
+// so.
+ExitCode RunCount(const GlobalOptions& global, const CountOptions& options);
 
 struct DelOptions {
   Place place;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +17,7 @@
 #include "core/base/units.h"
 #include "ipc/session_layout.h"
 #include "tools/hearth/cache.h"
+#include "tools/hearth/help_text.h"
 #include "tools/hearth/prewarm.h"
 #include "tools/hearth/session.h"
 #include "tools/hearth/status.h"
@@ -22,64 +25,6 @@
 
 namespace hearth::cli {
 namespace {
-
-constexpr const char* kExamples = R"(Examples:
-  hearth status                          what runs, how full it is, who is connected
-  hearth cache get user:42               the value, on stdout
-  hearth prewarm -n users users.jsonl    fill a namespace from a file
-
-Exit codes: 0 done, 1 failed (no such key, rejected records), 2 wrong command line,
-3 hearthd is not running, 4 denied, 5 incompatible, 75 full or overloaded, 124 timed out,
-130 interrupted.
-'hearth COMMAND --help' has the options and examples of a command.)";
-
-constexpr const char* kStatusExamples = R"(Examples:
-  hearth status
-  hearth status --json | jq '.stores[].entries'
-  until hearth status >/dev/null 2>&1; do sleep 0.1; done    wait for hearthd)";
-
-constexpr const char* kGetExamples =
-    R"(Writes the value to stdout byte for byte. On a terminal control characters are shown
-escaped, unless --raw is given. With --json a value that is not UTF-8 comes as
-"value_base64".
-
-Examples:
-  hearth cache get user:42
-  hearth cache get -n images logo.png > logo.png
-  hearth cache get --meta user:42        also version, size and expiry, on stderr
-  hearth cache get --json user:42 | jq -r .value)";
-
-constexpr const char* kSetExamples =
-    R"(Durations: 250ms, 30s, 5m, 2h, 7d; 'never' for no expiry. Without --ttl the namespace's
-default applies. After its soft TTL an entry is still found, and marked stale.
-
-Examples:
-  hearth cache set greeting hello
-  hearth cache set -n images --ttl 1h logo.png --file logo.png
-  generate-report | hearth cache set report -
-  hearth cache set -- -odd-key '-odd-value'      after -- nothing is an option)";
-
-constexpr const char* kDelExamples =
-    R"(Removes all keys it finds; the exit code is 1 when one was not there.
-
-Examples:
-  hearth cache del user:42
-  hearth cache del -n users 41 42 43)";
-
-constexpr const char* kPrewarmExamples = R"(One JSON object per line. Without --key and --value:
-  {"key": "user:42", "value": ANY, "ttl": "5m", "soft_ttl": "1m"}
-where "ttl" and "soft_ttl" may be left out and "value_base64" may stand for "value". A value
-that is a JSON string is stored as its content, any other as its JSON text. With --key FIELD
-the value is the whole line, or the field that --value names. Empty lines are skipped.
-
-A line that cannot be loaded is counted and explained, and stops nothing: everything good is
-loaded. The exit code is 1 when there were more of them than --max-errors (default: none).
-
-Examples:
-  hearth prewarm users.jsonl
-  zcat users.jsonl.gz | hearth prewarm -n users --key id --key-prefix user: -
-  hearth prewarm --max-errors 0.1% --rejects bad.jsonl --json users.jsonl
-  hearth prewarm --dry-run users.jsonl   check the file against a running hearthd)";
 
 // A duration option that ends in a number of ms or a chrono duration, or in a usage error.
 template <class Parse, class Store>
@@ -101,6 +46,7 @@ struct Everything {
   GlobalOptions global;
   GetOptions get;
   SetOptions set;
+  CountOptions count;
   DelOptions del;
   PrewarmOptions prewarm;
   std::function<ExitCode()> run;
@@ -161,6 +107,79 @@ void CheckTtl(const ipc::EntryTtl& ttl) {
     throw CLI::ValidationError("--soft-ttl", "it is longer than --ttl");
 }
 
+template <class Number>
+Result<Number> ParseNumber(const std::string& text) {
+  Number number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && stop == text.data() + text.size()) return number;
+  return Error(Code::kInvalidArgument, "'{}' is no whole number of 64 bits", text);
+}
+
+// One of the commands that take a value. Their options share one place: only one of them runs.
+void AddStoringCommand(CLI::App* cache, Everything* all, StoreHow how, const std::string& name,
+                       const std::string& about, const char* examples) {
+  CLI::App* command = AddCommand(cache, name, about, examples);
+  SetOptions* set = &all->set;
+  AddPlace(command, &set->place);
+  command->add_option("KEY", set->key, "The key")->required()->type_name("");
+  if (how == StoreHow::kIfVersion)
+    AddParsed(command, "VERSION", "The version the entry must have", "", ParseNumber<std::uint64_t>,
+              [set](std::uint64_t version) { set->expected_version = version; })
+        ->required();
+  if (how != StoreHow::kAppend) AddTtl(command, &set->ttl);
+  CLI::Option* value =
+      command->add_option("VALUE", set->value, "The value; - reads it from stdin")->type_name("");
+  CLI::Option* file = command->add_option("--file", set->value_file, "Read the value from a file")
+                          ->type_name("FILE");
+  command->callback([all, set, how, value, file] {
+    CheckTtl(set->ttl);
+    if ((value->count() > 0) == (file->count() > 0))
+      throw CLI::ValidationError("VALUE", "give either a value (- for stdin) or --file FILE");
+    if (file->count() == 0 && set->value == "-") set->value_file = "-";
+    set->how = how;
+    all->run = [all] { return RunSet(all->global, all->set); };
+  });
+}
+
+// incr, and decr where `sign` is -1.
+void AddCountingCommand(CLI::App* cache, Everything* all, int sign, const std::string& name,
+                        const std::string& about, const char* examples) {
+  CLI::App* command = AddCommand(cache, name, about, examples);
+  CountOptions* count = &all->count;
+  AddPlace(command, &count->place);
+  command->add_option("KEY", count->key, "The key")->required()->type_name("");
+  AddParsed(command, "DELTA", "By how much (default 1)", "", ParseNumber<std::int64_t>,
+            [count](std::int64_t delta) { count->step.delta = delta; });
+  AddParsed(command, "--initial", "What a key that is not there counts as", "N",
+            ParseNumber<std::int64_t>,
+            [count](std::int64_t initial) { count->step.initial = initial; });
+  AddTtl(command, &count->step.ttl);
+  command->callback([all, count, sign, command] {
+    CheckTtl(count->step.ttl);
+    if (!count->step.initial && command->count("--ttl") + command->count("--soft-ttl") > 0)
+      throw CLI::ValidationError("--ttl", "it is for a new entry, so it needs --initial");
+    if (sign < 0 && count->step.delta == std::numeric_limits<std::int64_t>::min())
+      throw CLI::ValidationError("DELTA", "it has no opposite");
+    count->step.delta *= sign;
+    all->run = [all] { return RunCount(all->global, all->count); };
+  });
+}
+
+void AddStoringCommands(CLI::App* cache, Everything* all) {
+  AddStoringCommand(cache, all, StoreHow::kAlways, "set", "Store a value under a key",
+                    kSetExamples);
+  AddStoringCommand(cache, all, StoreHow::kIfAbsent, "add",
+                    "Store a value under a key that is not there", kAddExamples);
+  AddStoringCommand(cache, all, StoreHow::kIfPresent, "replace",
+                    "Store a value under a key that is there", kReplaceExamples);
+  AddStoringCommand(cache, all, StoreHow::kIfVersion, "cas",
+                    "Store a value over an entry of a known version", kCasExamples);
+  AddStoringCommand(cache, all, StoreHow::kAppend, "append", "Put bytes behind a value",
+                    kAppendExamples);
+  AddCountingCommand(cache, all, 1, "incr", "Add to a number", kIncrExamples);
+  AddCountingCommand(cache, all, -1, "decr", "Subtract from a number", kDecrExamples);
+}
+
 void AddCacheCommands(CLI::App* app, Everything* all) {
   CLI::App* cache = app->add_subcommand("cache", "Read, write and remove single entries");
   cache->require_subcommand(1);
@@ -173,21 +192,7 @@ void AddCacheCommands(CLI::App* app, Everything* all) {
   get->add_flag("--raw", all->get.raw, "Exact bytes even on a terminal");
   get->add_flag("--meta", all->get.meta, "Also print size, version and expiry to stderr");
 
-  CLI::App* set = AddCommand(cache, "set", "Store a value under a key", kSetExamples);
-  AddPlace(set, &all->set.place);
-  AddTtl(set, &all->set.ttl);
-  set->add_option("KEY", all->set.key, "The key")->required()->type_name("");
-  CLI::Option* value =
-      set->add_option("VALUE", all->set.value, "The value; - reads it from stdin")->type_name("");
-  CLI::Option* file = set->add_option("--file", all->set.value_file, "Read the value from a file")
-                          ->type_name("FILE");
-  set->callback([all, value, file] {
-    CheckTtl(all->set.ttl);
-    if ((value->count() > 0) == (file->count() > 0))
-      throw CLI::ValidationError("VALUE", "give either a value (- for stdin) or --file FILE");
-    if (file->count() == 0 && all->set.value == "-") all->set.value_file = "-";
-    all->run = [all] { return RunSet(all->global, all->set); };
-  });
+  AddStoringCommands(cache, all);
 
   CLI::App* del = AddCommand(cache, "del", "Remove keys", kDelExamples);
   del->callback([all] { all->run = [all] { return RunDel(all->global, all->del); }; });

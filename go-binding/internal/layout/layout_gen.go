@@ -57,7 +57,7 @@ const (
 // Sessions, rings and records (ipc/session_layout.h).
 const (
 	SessionLayoutVersion   = 0x1
-	SessionFingerprint     = 0x94408b4202dd9e88
+	SessionFingerprint     = 0x220aa1419c1874b7
 	SessionHeaderOffset    = 0x80
 	SessionHeaderBytes     = 0x1000
 	MaxChannels            = 0x10
@@ -79,6 +79,13 @@ const (
 	OpCancel               = 0x6
 	OpCredit               = 0x7
 	OpPing                 = 0x8
+	OpCompareAndSwap       = 0x9
+	OpIncrement            = 0xa
+	OpAppend               = 0xb
+	SetAlways              = 0x0
+	SetIfAbsent            = 0x1
+	SetIfPresent           = 0x2
+	IncrementHasInitial    = 0x1
 	RecordMore             = 0x1
 	RecordContinuation     = 0x2
 	TTLDefault             = 0x0
@@ -253,6 +260,7 @@ const (
 	ResponseHeaderHardExpiryMs = 0x20
 	ResponseHeaderSoftExpiryMs = 0x28
 	ResponseHeaderRetryAfterMs = 0x30
+	ResponseHeaderNumber       = 0x38
 )
 
 // Size and field offsets of SetBody, in bytes.
@@ -277,4 +285,32 @@ const (
 const (
 	KeyBodySize      = 0x8
 	KeyBodyKeyLength = 0x0
+)
+
+// Size and field offsets of CasBody, in bytes.
+const (
+	CasBodySize            = 0x20
+	CasBodyHardTtlMs       = 0x0
+	CasBodySoftTtlMs       = 0x8
+	CasBodyKeyLength       = 0x10
+	CasBodyValueLength     = 0x14
+	CasBodyExpectedVersion = 0x18
+)
+
+// Size and field offsets of IncrementBody, in bytes.
+const (
+	IncrementBodySize      = 0x28
+	IncrementBodyHardTtlMs = 0x0
+	IncrementBodySoftTtlMs = 0x8
+	IncrementBodyDelta     = 0x10
+	IncrementBodyInitial   = 0x18
+	IncrementBodyKeyLength = 0x20
+	IncrementBodyFlags     = 0x24
+)
+
+// Size and field offsets of AppendBody, in bytes.
+const (
+	AppendBodySize        = 0x8
+	AppendBodyKeyLength   = 0x0
+	AppendBodyValueLength = 0x4
 )

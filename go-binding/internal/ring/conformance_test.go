@@ -33,6 +33,10 @@ type record struct {
 	KeyLength     uint32           `json:"key_length"`
 	ValueLength   uint32           `json:"value_length"`
 	Mode          uint32
+	Number        conformance.Word
+	Expected      conformance.Word `json:"expected_version"`
+	Delta         conformance.Word
+	Initial       conformance.Word
 	Bytes         conformance.Bytes
 }
 
@@ -53,7 +57,7 @@ func TestRecordsAreThoseOfCpp(t *testing.T) {
 			}
 		}
 	}
-	if len(seen) != 5 {
+	if len(seen) != 8 {
 		t.Errorf("records of %v", seen)
 	}
 }
@@ -75,7 +79,8 @@ func checkRequest(t *testing.T, v *record) {
 func checkResponse(t *testing.T, v *record) {
 	want := Response{Length: v.Length, Opcode: v.Opcode, Flags: v.Flags, CallID: v.CallID, Status: v.Status,
 		Execution: v.Execution, Sequence: uint64(v.Sequence), Version: uint64(v.Version),
-		HardExpiryMs: uint64(v.HardExpiryMs), SoftExpiryMs: uint64(v.SoftExpiryMs), RetryAfterMs: v.RetryAfterMs}
+		HardExpiryMs: uint64(v.HardExpiryMs), SoftExpiryMs: uint64(v.SoftExpiryMs), RetryAfterMs: v.RetryAfterMs,
+		Number: int64(v.Number)}
 	var got Response
 	if got.Decode((*Header)(v.Bytes)); got != want {
 		t.Errorf("decoded %+v, want %+v", got, want)
@@ -103,6 +108,28 @@ func body(v *record) []byte {
 		little.PutUint64(b[layout.TouchBodyHardTtlMs:], uint64(v.HardTTLMs))
 		little.PutUint64(b[layout.TouchBodySoftTtlMs:], uint64(v.SoftTTLMs))
 		little.PutUint32(b[layout.TouchBodyKeyLength:], v.KeyLength)
+		return b
+	case "CasBody":
+		b := make([]byte, layout.CasBodySize)
+		little.PutUint64(b[layout.CasBodyHardTtlMs:], uint64(v.HardTTLMs))
+		little.PutUint64(b[layout.CasBodySoftTtlMs:], uint64(v.SoftTTLMs))
+		little.PutUint32(b[layout.CasBodyKeyLength:], v.KeyLength)
+		little.PutUint32(b[layout.CasBodyValueLength:], v.ValueLength)
+		little.PutUint64(b[layout.CasBodyExpectedVersion:], uint64(v.Expected))
+		return b
+	case "IncrementBody":
+		b := make([]byte, layout.IncrementBodySize)
+		little.PutUint64(b[layout.IncrementBodyHardTtlMs:], uint64(v.HardTTLMs))
+		little.PutUint64(b[layout.IncrementBodySoftTtlMs:], uint64(v.SoftTTLMs))
+		little.PutUint64(b[layout.IncrementBodyDelta:], uint64(v.Delta))
+		little.PutUint64(b[layout.IncrementBodyInitial:], uint64(v.Initial))
+		little.PutUint32(b[layout.IncrementBodyKeyLength:], v.KeyLength)
+		little.PutUint32(b[layout.IncrementBodyFlags:], uint32(v.Flags))
+		return b
+	case "AppendBody":
+		b := make([]byte, layout.AppendBodySize)
+		little.PutUint32(b[layout.AppendBodyKeyLength:], v.KeyLength)
+		little.PutUint32(b[layout.AppendBodyValueLength:], v.ValueLength)
 		return b
 	case "KeyBody":
 		b := make([]byte, layout.KeyBodySize)

@@ -85,6 +85,7 @@ type Response struct {
 	HardExpiryMs uint64
 	SoftExpiryMs uint64
 	RetryAfterMs uint32
+	Number       int64
 }
 
 // Decode reads a header as the protocol lays it out.
@@ -101,6 +102,7 @@ func (r *Response) Decode(h *Header) {
 	r.HardExpiryMs = little.Uint64(h[layout.ResponseHeaderHardExpiryMs:])
 	r.SoftExpiryMs = little.Uint64(h[layout.ResponseHeaderSoftExpiryMs:])
 	r.RetryAfterMs = little.Uint32(h[layout.ResponseHeaderRetryAfterMs:])
+	r.Number = int64(little.Uint64(h[layout.ResponseHeaderNumber:]))
 }
 
 // Encode is the inverse of Decode; for servers.
@@ -118,6 +120,7 @@ func (r *Response) Encode(h *Header) {
 	little.PutUint64(h[layout.ResponseHeaderHardExpiryMs:], r.HardExpiryMs)
 	little.PutUint64(h[layout.ResponseHeaderSoftExpiryMs:], r.SoftExpiryMs)
 	little.PutUint32(h[layout.ResponseHeaderRetryAfterMs:], r.RetryAfterMs)
+	little.PutUint64(h[layout.ResponseHeaderNumber:], uint64(r.Number))
 }
 
 // RecordBytes is what a record of that payload takes in a ring, without a pad before it.

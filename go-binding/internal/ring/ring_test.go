@@ -59,7 +59,7 @@ func TestHeadersRoundTrip(t *testing.T) {
 	if request2.Decode(&header); request2 != request {
 		t.Errorf("%+v became %+v", request, request2)
 	}
-	response := Response{1, 2, 3, 4, 5, 2, 7, 8, 9, 10, 11}
+	response := Response{1, 2, 3, 4, 5, 2, 7, 8, 9, 10, 11, -12}
 	response.Encode(&header)
 	var response2 Response
 	if response2.Decode(&header); response2 != response {

@@ -53,12 +53,15 @@ type Channel struct {
 	released chan struct{}
 }
 
+// maxBodySize is the size of the longest body.
+const maxBodySize = layout.IncrementBodySize
+
 // Request is what a caller wants. Nothing of it is kept.
 type Request struct {
 	Op     uint16
 	Target uint32
 	// BodyLength bytes of Body, then Key, then Value are the payload.
-	Body        [layout.SetBodySize]byte
+	Body        [maxBodySize]byte
 	BodyLength  int
 	Key         string
 	Value       []byte

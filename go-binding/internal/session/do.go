@@ -14,12 +14,25 @@ const (
 	executionDone       = 2
 )
 
-const statusNotFound = 5
+// Statuses that say what an operation has found.
+const (
+	statusNotFound      = 5
+	statusAlreadyExists = 6
+	statusAborted       = 10
+)
+
+// everydayOutcome says whether a status tells what an operation found, as it does many times a second
+// where clients compete: no text is made for it.
+func everydayOutcome(op, status uint16) bool {
+	return op != layout.OpCall &&
+		(status == statusNotFound || status == statusAlreadyExists || status == statusAborted)
+}
 
 // Result is what became of a request.
 type Result struct {
 	Value        []byte // dst and the answer's bytes
 	Version      uint64
+	Number       int64
 	HardExpiryMs uint64
 	SoftExpiryMs uint64
 	Status       uint16 // 0 is success
@@ -74,14 +87,13 @@ func (ch *Channel) take(c *call, length int, result *Result) {
 		result.Value = c.dst[:length]
 		result.fail(c.failure, c.execution)
 	default:
-		result.Version = c.response.Version
+		result.Version, result.Number = c.response.Version, c.response.Number
 		result.HardExpiryMs, result.SoftExpiryMs = c.response.HardExpiryMs, c.response.SoftExpiryMs
 		result.Status, result.Execution = c.response.Status, c.response.Execution
 		result.RetryAfterMs = c.response.RetryAfterMs
 		if result.Status != 0 {
 			result.Value = c.dst[:length]
-			// That a key does not exist is an everyday outcome: no text is made for it.
-			if result.Status != statusNotFound || c.op == layout.OpCall {
+			if !everydayOutcome(c.op, result.Status) {
 				result.Message = string(c.message)
 			}
 		}

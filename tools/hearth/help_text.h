@@ -1,0 +1,116 @@
+// What `--help` says below the options: how a command behaves, and examples.
+#ifndef HEARTH_TOOLS_HEARTH_HELP_TEXT_H_
+#define HEARTH_TOOLS_HEARTH_HELP_TEXT_H_
+
+namespace hearth::cli {
+
+inline constexpr const char* kExamples = R"(Examples:
+  hearth status                          what runs, how full it is, who is connected
+  hearth cache get user:42               the value, on stdout
+  hearth prewarm -n users users.jsonl    fill a namespace from a file
+
+Exit codes: 0 done, 1 failed (no such key, rejected records), 2 wrong command line,
+3 hearthd is not running, 4 denied, 5 incompatible, 75 full or overloaded, 124 timed out,
+130 interrupted.
+'hearth COMMAND --help' has the options and examples of a command.)";
+
+inline constexpr const char* kStatusExamples = R"(Examples:
+  hearth status
+  hearth status --json | jq '.stores[].entries'
+  until hearth status >/dev/null 2>&1; do sleep 0.1; done    wait for hearthd)";
+
+inline constexpr const char* kGetExamples =
+    R"(Writes the value to stdout byte for byte. On a terminal control characters are shown
+escaped, unless --raw is given. With --json a value that is not UTF-8 comes as
+"value_base64".
+
+Examples:
+  hearth cache get user:42
+  hearth cache get -n images logo.png > logo.png
+  hearth cache get --meta user:42        also version, size and expiry, on stderr
+  hearth cache get --json user:42 | jq -r .value)";
+
+inline constexpr const char* kSetExamples =
+    R"(Durations: 250ms, 30s, 5m, 2h, 7d; 'never' for no expiry. Without --ttl the namespace's
+default applies. After its soft TTL an entry is still found, and marked stale.
+
+Examples:
+  hearth cache set greeting hello
+  hearth cache set -n images --ttl 1h logo.png --file logo.png
+  generate-report | hearth cache set report -
+  hearth cache set -- -odd-key '-odd-value'      after -- nothing is an option)";
+
+inline constexpr const char* kAddExamples =
+    R"(Stores the value if the key is not there; otherwise the exit code is 1 and nothing changes.
+So of any number of processes that try, one succeeds.
+
+Examples:
+  hearth cache add nightly-report "$HOSTNAME" --ttl 1h && make-report
+  generate | hearth cache add report -)";
+
+inline constexpr const char* kReplaceExamples =
+    R"(Stores the value if the key is there; otherwise the exit code is 1 and nothing changes.
+
+Examples:
+  hearth cache replace greeting hello --ttl 5m
+  hearth cache replace -n images logo.png --file logo.png)";
+
+inline constexpr const char* kCasExamples =
+    R"(Stores the value if the entry has this version, which 'hearth cache get --json' shows, and
+every command that stores with --json. Otherwise the exit code is 1 and nothing changes.
+
+Examples:
+  version=$(hearth cache get --json config | jq .version)
+  hearth cache cas config "$version" - < config.new)";
+
+inline constexpr const char* kIncrExamples =
+    R"(Adds to a decimal number and prints the sum. The entry keeps its expiry. Without --initial a
+key that is not there is an error; with it such a key counts as that number, to which the
+change is added, and --ttl is for the entry this creates.
+
+Examples:
+  hearth cache incr visits
+  hearth cache incr visits 10 --initial 0 --ttl 1h
+  hearth cache incr visits -10           the same as 'hearth cache decr visits 10')";
+
+inline constexpr const char* kDecrExamples =
+    R"(Subtracts from a decimal number, also below zero, and prints the difference; the rest is as
+with 'hearth cache incr'.
+
+Examples:
+  hearth cache decr places
+  hearth cache decr places 2 --initial 100)";
+
+inline constexpr const char* kAppendExamples =
+    R"(Puts bytes behind the value of a key that is there; the entry keeps its expiry.
+
+Examples:
+  hearth cache append visits ,search
+  tail -n 1 log | hearth cache append log -)";
+
+inline constexpr const char* kDelExamples =
+    R"(Removes all keys it finds; the exit code is 1 when one was not there.
+
+Examples:
+  hearth cache del user:42
+  hearth cache del -n users 41 42 43)";
+
+inline constexpr const char* kPrewarmExamples =
+    R"(One JSON object per line. Without --key and --value:
+  {"key": "user:42", "value": ANY, "ttl": "5m", "soft_ttl": "1m"}
+where "ttl" and "soft_ttl" may be left out and "value_base64" may stand for "value". A value
+that is a JSON string is stored as its content, any other as its JSON text. With --key FIELD
+the value is the whole line, or the field that --value names. Empty lines are skipped.
+
+A line that cannot be loaded is counted and explained, and stops nothing: everything good is
+loaded. The exit code is 1 when there were more of them than --max-errors (default: none).
+
+Examples:
+  hearth prewarm users.jsonl
+  zcat users.jsonl.gz | hearth prewarm -n users --key id --key-prefix user: -
+  hearth prewarm --max-errors 0.1% --rejects bad.jsonl --json users.jsonl
+  hearth prewarm --dry-run users.jsonl   check the file against a running hearthd)";
+
+}  // namespace hearth::cli
+
+#endif  // HEARTH_TOOLS_HEARTH_HELP_TEXT_H_
