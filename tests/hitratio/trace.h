@@ -51,7 +51,7 @@ struct Footprint {
 Footprint FootprintOf(const Trace& trace);
 
 // Reads little-endian u32 keys from an .xz file (through the program xz) and numbers them by first
-// appearance. kNotFound, kUnavailable with a message that says what to do.
+// appearance. kNotFound, kUnavailable (no xz), kDataLoss (not such a file).
 Result<Trace> ReadXzTrace(const std::string& path, const std::string& name);
 
 }  // namespace hearth::hitratio
