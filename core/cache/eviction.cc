@@ -24,17 +24,14 @@ constexpr std::uint32_t kSmallLogFrom = 4;
 // Reads, while it was in the small log, that make a key worth the main log. The paper asks for two;
 // whole segments leave a key less time to be read, and one does better (docs/hit-ratio.md).
 constexpr std::uint32_t kPromoteReads = 1;
-constexpr double kMinSmallShare = 0.1;
-constexpr double kMaxSmallShare = 0.9;
-// The ghosts remember about as many keys as the main log holds; in the newer part of them a key
-// that returns says which log is too small.
+constexpr std::uint32_t kSmallLogShare = 10;  // one in ten segments
+// The ghost remembers about as many keys as the main log holds.
 constexpr double kGhostShare = 0.9;
-constexpr double kRecentShare = 0.5;
 // Main segments that may be copied for a free one before what was read goes as well.
 constexpr std::uint32_t kMaxCopyRounds = 4;
-// Compaction begins when this much of a namespace's bytes is dead. Less would copy more than two
+// Compaction begins when this much of a namespace's bytes is dead. Less would copy more than three
 // bytes for each that is written.
-constexpr std::uint64_t kCompactPercent = 5;
+constexpr std::uint64_t kCompactPercent = 3;
 // From this size on a store, or a namespace with a quota, gives up a segment or two for evicting
 // little by little instead of a segment at a time.
 constexpr std::uint32_t kPacedFrom = 64;
@@ -58,25 +55,7 @@ LogKind StoreWriter::LogFor(std::uint16_t namespace_id, std::uint64_t hash,
   if (!MayEvict(namespace_id)) return LogKind::kMain;
   if (existing) return static_cast<LogKind>(view_.segment(existing->segment()).log & 1U);
   if (log_.owned(namespace_id) < kSmallLogFrom) return LogKind::kMain;
-  Recency& recency = recency_[namespace_id];
-  const auto age = recency.small.Take(hash);
-  recency.Adapt(age, !age && recency.main.Take(hash));
-  return age ? LogKind::kMain : LogKind::kSmall;
-}
-
-// A key that returns soon after it was dropped from one of the logs would have been a hit had that
-// log been larger: the rule of ARC (Megiddo and Modha, FAST 2003). It covers the cases in which
-// S3-FIFO's fixed tenth loses against LRU.
-void StoreWriter::Recency::Adapt(std::optional<std::uint64_t> small_age, bool in_main) {
-  const double entries = std::max(static_cast<double>(small.capacity()) / kGhostShare, 1.0);
-  const double recent =
-      std::max(1.0, std::min(static_cast<double>(small.size()), entries * kRecentShare));
-  const double dropped = std::max(1.0, static_cast<double>(main.size()));
-  if (small_age && static_cast<double>(*small_age) < recent)
-    small_share += std::max(1.0, dropped / recent) / entries;
-  else if (in_main)
-    small_share -= std::max(1.0, recent / dropped) / entries;
-  small_share = std::clamp(small_share, kMinSmallShare, kMaxSmallShare);
+  return ghosts_[namespace_id].Take(hash) ? LogKind::kMain : LogKind::kSmall;
 }
 
 Status StoreWriter::FullError(std::uint16_t namespace_id, bool over_quota) const {
@@ -164,9 +143,7 @@ std::optional<std::uint32_t> StoreWriter::NextInLine(std::uint16_t namespace_id)
               age(LogKind::kSmall) < age(LogKind::kMain) ? LogKind::kSmall : LogKind::kMain);
   }
   const std::size_t in_small = small->size() + (log_.open(namespace_id, LogKind::kSmall) ? 1U : 0U);
-  const bool small_is_large =
-      static_cast<double>(in_small) >=
-      recency_[namespace_id].small_share * static_cast<double>(log_.owned(namespace_id));
+  const bool small_is_large = in_small * kSmallLogShare >= log_.owned(namespace_id);
   if (!small->empty() && (small_is_large || main->empty())) return small->begin()->second;
   if (!main->empty()) return main->begin()->second;
   return std::nullopt;
@@ -257,22 +234,15 @@ void StoreWriter::EvictEntry(const Victim& victim, const EntryView& entry) {
       return;
     }
     CountEvicted(1);
-    Remember(victim, hash);
+    // As many entries as the namespace has, if they are all like those of this segment.
+    if (victim.log == LogKind::kSmall)
+      ghosts_[victim.namespace_id].Add(
+          hash, static_cast<std::uint64_t>(kGhostShare * log_.owned(victim.namespace_id) *
+                                           victim.entries));
   }
   index_.Clear(hash, *ref);
   log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes));
   AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
-}
-
-void StoreWriter::Remember(const Victim& victim, std::uint64_t hash) {
-  Recency& recency = recency_[victim.namespace_id];
-  // As many entries as the namespace has, if they are all like those of this segment.
-  const double entries =
-      static_cast<double>(log_.owned(victim.namespace_id)) * static_cast<double>(victim.entries);
-  if (victim.log == LogKind::kSmall)
-    recency.small.Add(hash, static_cast<std::uint64_t>(entries * kGhostShare));
-  else
-    recency.main.Add(hash, static_cast<std::uint64_t>(entries * kRecentShare));
 }
 
 // Copies an entry, unchanged, to the end of a log of its namespace. False when there is no room.

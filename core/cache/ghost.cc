@@ -11,7 +11,6 @@ void Ghost::Add(std::uint64_t hash, std::uint64_t capacity) {
   // At most half full, so that few buckets of four overflow.
   while (capacity_ * 2 > buckets_.size() * kCells) Grow();
   if (Fingerprint(hash) == 0) return;
-  ++added_;
   Put(Fingerprint(hash), ++clock_);
 }
 
@@ -27,16 +26,15 @@ void Ghost::Put(std::uint32_t fingerprint, std::uint32_t time) {
   *place = {fingerprint, time};
 }
 
-std::optional<std::uint64_t> Ghost::Take(std::uint64_t hash) {
-  if (buckets_.empty() || Fingerprint(hash) == 0) return std::nullopt;
+bool Ghost::Take(std::uint64_t hash) {
+  if (buckets_.empty() || Fingerprint(hash) == 0) return false;
   for (Cell& cell : BucketOf(Fingerprint(hash))) {
     if (cell.fingerprint != Fingerprint(hash)) continue;
-    const std::uint64_t age = Age(cell.time);
+    const bool counts = Age(cell.time) < capacity_;
     cell = {};
-    if (age < capacity_) return age;
-    break;
+    return counts;
   }
-  return std::nullopt;
+  return false;
 }
 
 void Ghost::Grow() {

@@ -2,11 +2,9 @@
 #ifndef HEARTH_CORE_CACHE_GHOST_H_
 #define HEARTH_CORE_CACHE_GHOST_H_
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 namespace hearth::cache {
@@ -22,12 +20,8 @@ class Ghost {
  public:
   // Remembers a key by its hash; from now on the latest `capacity` count.
   void Add(std::uint64_t hash, std::uint64_t capacity);
-  // How many keys were remembered after this one, if it is; it no longer is afterwards.
-  std::optional<std::uint64_t> Take(std::uint64_t hash);
-
-  // Keys remembered, taken ones included.
-  std::uint64_t size() const { return std::min<std::uint64_t>(added_, capacity_); }
-  std::uint64_t capacity() const { return capacity_; }
+  // Whether the key is remembered. It no longer is afterwards.
+  bool Take(std::uint64_t hash);
 
   std::size_t memory_bytes() const { return buckets_.size() * sizeof(Bucket); }
 
@@ -53,7 +47,6 @@ class Ghost {
 
   std::vector<Bucket> buckets_;  // a power of two
   std::uint64_t capacity_ = 0;
-  std::uint64_t added_ = 0;
   std::uint32_t clock_ = 0;  // counts evictions, modulo 2^32
 };
 

@@ -146,13 +146,6 @@ class StoreWriter {
   Outcome Rewrite(const EntryView& old, std::string_view key, std::string_view value,
                   const Origin& origin);
 
-  // What is known of keys that were dropped lately; how large the small log should be.
-  struct Recency {
-    Ghost small;
-    Ghost main;
-    double small_share = 0.1;  // of the namespace's segments
-    void Adapt(std::optional<std::uint64_t> small_age, bool in_main);
-  };
   // A segment on its way to be free.
   struct Victim {
     std::uint32_t segment = 0;
@@ -198,7 +191,6 @@ class StoreWriter {
   void DropUnwalkable(const Victim& victim);
   void EvictEntry(const Victim& victim, const EntryView& entry);
   bool MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind log, std::uint32_t reads);
-  void Remember(const Victim& victim, std::uint64_t hash);
   void CountEvicted(std::uint64_t entries);
   void Pace(std::uint16_t namespace_id, std::uint64_t bytes);
 
@@ -207,7 +199,7 @@ class StoreWriter {
   StoreReader reader_;
   SegmentLog log_;
   IndexWriter index_;
-  std::unordered_map<std::uint16_t, Recency> recency_;  // by namespace
+  std::unordered_map<std::uint16_t, Ghost> ghosts_;  // by namespace
   std::optional<Victim> victim_;
   std::uint16_t writing_namespace_ = 0;  // its open segments are not evicted for index pages
   std::string touch_value_;

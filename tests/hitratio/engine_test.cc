@@ -27,8 +27,7 @@ TEST_CASE("The engine is near S3-FIFO and never below LRU on every stream") {
     CHECK(row.engine.reads == row.s3fifo.reads);
     CHECK(row.actual_percent > 9);
     CHECK(row.actual_percent < 11);
-    if (!kRulesHold) continue;
-    CHECK(row.behind_s3fifo() <= kMaxBehindS3Fifo);
+    CHECK(row.behind_s3fifo() <= kEnforcedBehindS3Fifo);
     CHECK(row.behind_lru() <= kMaxBehindLru);
   }
 }

@@ -98,8 +98,7 @@ class Runner {
       std::fclose(file);
     }
     bool sound = agrees_;
-    for (const Row& row : rows_)
-      sound = sound && row.broken.empty() && (!kRulesHold || KeepsRules(row));
+    for (const Row& row : rows_) sound = sound && row.broken.empty();
     return sound ? 0 : 1;
   }
 
