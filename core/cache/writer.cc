@@ -86,9 +86,11 @@ Result<std::uint64_t> StoreWriter::Set(std::uint16_t namespace_id, std::string_v
 Result<std::uint64_t> StoreWriter::Touch(std::uint16_t namespace_id, std::string_view key,
                                          const Ttl& ttl, const Origin& origin) {
   HEARTH_TRY(CheckKey(namespace_id, key));
+  // Not through the reader, for which a strict namespace is empty while the heartbeat is stale.
+  const auto old = FindVisible(namespace_id, key);
+  if (!old) return Error(Code::kNotFound, "no such key");
   // The copy outlives the eviction that making room for the new entry may cause.
-  if (reader_.Get(namespace_id, key, &touch_value_).outcome != ReadOutcome::kHit)
-    return Error(Code::kNotFound, "no such key");
+  touch_value_.assign(reinterpret_cast<const char*>(old->value), old->header.value_length);
   HEARTH_ASSIGN(const NewEntry entry, Prepare(namespace_id, key, touch_value_, ttl, origin));
   return Write(entry);
 }
