@@ -124,7 +124,8 @@ TEST_CASE("increment: adds to a decimal number of 64 bits and stores one") {
       {"-9223372036854775808", kMost, "-1"},
   };
   for (const auto& [before, delta, after] : sums) {
-    CAPTURE(before);
+    const std::string& was = before;  // a structured binding cannot be captured
+    CAPTURE(was);
     const std::uint64_t version = rig.store.Set(rig.ns, "n", before);
     const Outcome outcome = rig.Increment("n", {.delta = delta});
     REQUIRE_MESSAGE(outcome.ok(), outcome.status.ToString());

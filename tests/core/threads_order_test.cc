@@ -199,7 +199,7 @@ TEST_CASE(
       const std::uint64_t word = store.view().segment(i).state_generation.LoadRelaxed();
       if (SegmentGenerationOf(word) == generations[i]) continue;
       ++freed;
-      REQUIRE(SegmentGenerationOf(word) == generations[i] + 1);
+      REQUIRE(SegmentGenerationOf(word) == generations[i]++ + 1);  // seen, it may be used anew
       REQUIRE(SegmentStateOf(word) == SegmentState::kFree);
       REQUIRE(!PointsInto(store, i));
       const bool unchanged = bytes_of(i) == bytes[i];
