@@ -29,6 +29,9 @@ NOBODY = 65534
 OK, FAILURE, USAGE, NOT_RUNNING, DENIED, INCOMPATIBLE = 0, 1, 2, 3, 4, 5
 OVERLOADED, TIMEOUT, INTERRUPTED = 75, 124, 130
 
+# Whoever starts the tests in the background may have SIGINT ignored, which children would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Small segments, so that a namespace is soon full.
 CONFIG = """
 [daemon]

@@ -262,7 +262,9 @@ def main() -> int:
     options = parser.parse_args()
     run = Run(options.root.resolve(), options.only, options.full)
     process.adopt_orphans()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end children as Ctrl-C does
+    # End children as Ctrl-C does; and do not pass on that SIGINT is ignored, as it is in the background.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     try:
         run_stages(run)
