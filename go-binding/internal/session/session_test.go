@@ -284,7 +284,8 @@ func TestSessionEnd(t *testing.T) {
 	_, s, server, ch := open(t)
 	waiting := do(background, ch, []byte("published"), nil)
 	m := server.Next()
-	incomplete := do(background, ch, make([]byte, 100_000), nil)
+	// So long that it is far from complete when the other request comes through.
+	incomplete := do(background, ch, make([]byte, 32<<20), nil)
 	first := server.Next()
 	for first.Flags&layout.RecordMore == 0 {
 		first = server.Next()
