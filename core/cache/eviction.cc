@@ -27,7 +27,9 @@ constexpr std::uint32_t kPromoteReads = 1;
 constexpr std::uint32_t kSmallLogShare = 10;  // one in ten segments
 // The ghost remembers about as many keys as the main log holds.
 constexpr double kGhostShare = 0.9;
-// Main segments that may be copied for a free one before what was read goes as well.
+// How many segments may be compacted for a free one before others are evicted, and how many of the
+// main log may be copied before what was read goes as well: a write waits for all of them.
+constexpr std::uint32_t kMaxCompactRounds = 4;
 constexpr std::uint32_t kMaxCopyRounds = 4;
 // Compaction begins when this much of a namespace's bytes is dead. Less would copy more than three
 // bytes for each that is written.
@@ -153,8 +155,9 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
   Victim victim;
   if (const auto expired = log_.Expired(reader_.NowMs())) {
     victim.segment = *expired;
-  } else if (const auto dead = round < 2 * log_.owned(namespace_id) ? WorthCompacting(namespace_id)
-                                                                    : std::nullopt) {
+  } else if (const auto dead = round < kMaxCompactRounds || !MayEvict(namespace_id)
+                                   ? WorthCompacting(namespace_id)
+                                   : std::nullopt) {
     victim.segment = *dead;
     victim.compact = true;
   } else {
@@ -162,7 +165,7 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
     const auto next = NextInLine(namespace_id);
     if (!next) return false;
     victim.segment = *next;
-    victim.keep_above = round < kMaxCopyRounds ? 0 : kMaxFrequency;
+    victim.keep_above = round < kMaxCompactRounds + kMaxCopyRounds ? 0 : kMaxFrequency;
   }
   const SegmentHeader& header = view_.segment(victim.segment);
   victim.namespace_id = static_cast<std::uint16_t>(header.namespace_id);
@@ -280,7 +283,8 @@ void StoreWriter::Pace(std::uint16_t namespace_id, std::uint64_t bytes) {
   if (!victim_) {
     const std::uint32_t quota = QuotaSegments(namespace_id);
     const std::uint32_t ahead = view_.segment_count() >= 2 * kPacedFrom ? 2 : 1;
-    if (quota >= kPacedFrom && log_.owned(namespace_id) >= quota) {
+    // What must not be dropped is only moved in one go: meanwhile nobody takes the reserve.
+    if (MayEvict(namespace_id) && quota >= kPacedFrom && log_.owned(namespace_id) >= quota) {
       StartVictim(namespace_id, 0);
     } else if (view_.segment_count() >= kPacedFrom &&
                log_.free_count() < kReserveSegments + ahead) {

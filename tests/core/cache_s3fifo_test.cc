@@ -221,6 +221,20 @@ TEST_CASE("pacing: a large store walks its victims little by little, and stays s
   CheckSound(store);
 }
 
+TEST_CASE("pacing: what must not be evicted is not left half moved") {
+  TestStore store({.segments = 160});
+  const std::uint16_t ns =
+      store.Namespace("keep", {.quota_max_bytes = 64 * kSegment, .evict = false});
+  const auto fill = 64 * kPerSegment - 1;
+  SetRange(store, ns, 0, fill);
+  for (std::uint32_t i = 0; i < fill; i += 2) REQUIRE(store.writer().Delete(ns, Key(i), {}).ok());
+  store.Set(ns, Key(9999), "small");
+  for (std::uint32_t segment = 0; segment < 160; ++segment)
+    CHECK(SegmentStateOf(store.view().segment(segment).state_generation.LoadRelaxed()) !=
+          SegmentState::kRetiring);
+  CheckSound(store);
+}
+
 TEST_CASE("quota: promises that do not add up are refused") {
   TestStore store({.segments = 16});
   StoreWriter& writer = store.writer();
