@@ -167,14 +167,19 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
     victim.segment = *next;
     victim.keep_above = round < kMaxCompactRounds + kMaxCopyRounds ? 0 : kMaxFrequency;
   }
+  BeginVictim(victim);
+  return true;
+}
+
+void StoreWriter::BeginVictim(Victim victim) {
   const SegmentHeader& header = view_.segment(victim.segment);
   victim.namespace_id = static_cast<std::uint16_t>(header.namespace_id);
   victim.log = static_cast<LogKind>(header.log);
   victim.entries = header.entry_count.LoadRelaxed();
+  if (recount_ && recount_->segment == victim.segment) recount_.reset();
   log_.Retire(victim.segment);
   victim_ = victim;
   HEARTH_FAILPOINT("writer.mid_retire");
-  return true;
 }
 
 void StoreWriter::FinishVictim() {
@@ -196,6 +201,7 @@ void StoreWriter::StepVictim(std::uint64_t bytes) {
       break;
     }
     EvictEntry(victim, entry);
+    HEARTH_FAILPOINT("evict.mid_segment");
     victim.offset += static_cast<std::uint32_t>(entry.bytes);
     walked += entry.bytes;
   }
@@ -207,7 +213,7 @@ void StoreWriter::StepVictim(std::uint64_t bytes) {
 void StoreWriter::DropUnwalkable(const Victim& victim) {
   const SegmentHeader& header = view_.segment(victim.segment);
   const std::uint64_t cleared = index_.ClearSegment(victim.segment);
-  AddCounters(-static_cast<std::int64_t>(cleared),
+  AddCounters(std::int64_t{header.dead_entries.LoadRelaxed()} - header.entry_count.LoadRelaxed(),
               -static_cast<std::int64_t>(header.write_watermark.LoadRelaxed() -
                                          header.dead_bytes.LoadRelaxed()));
   CountEvicted(cleared);
@@ -244,6 +250,7 @@ void StoreWriter::EvictEntry(const Victim& victim, const EntryView& entry) {
                                            victim.entries));
   }
   index_.Clear(hash, *ref);
+  HEARTH_FAILPOINT("evict.after_clear");
   log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes));
   AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
 }
@@ -263,18 +270,18 @@ bool StoreWriter::MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind 
   CopyShared(view_.segment_data(*open) + offset, view_.segment_data(ref.segment()) + ref.offset(),
              entry.bytes);
   HEARTH_FAILPOINT("evict.after_copy");
-  segment.entry_count.StoreRelaxed(segment.entry_count.LoadRelaxed() + 1);
   segment.latest_expiry_ms.StoreRelaxed(
       std::max(segment.latest_expiry_ms.LoadRelaxed(), entry.hard_expiry_ms));
   // Recovery relies on it: the entries below the watermark are complete.
   segment.write_watermark.StoreInProgramOrder(offset + static_cast<std::uint32_t>(entry.bytes));
+  segment.entry_count.StoreInProgramOrder(segment.entry_count.LoadRelaxed() + 1);
   HEARTH_FAILPOINT("evict.after_watermark");
   const std::uint64_t word =
       MakeSlot(ref.word >> kSlotTagShift,
                SegmentGenerationOf(segment.state_generation.LoadRelaxed()), *open, offset);
   index_.Replace(ref, word | std::uint64_t{reads} << kSlotFrequencyShift);
   HEARTH_FAILPOINT("evict.after_slot");
-  segment.indexed_watermark.StoreRelaxed(segment.write_watermark.LoadRelaxed());
+  segment.indexed_watermark.StoreInProgramOrder(segment.write_watermark.LoadRelaxed());
   return true;
 }
 

@@ -47,7 +47,8 @@ struct StoreHeader {
   std::uint8_t boot_id[16];               // of the boot the two clock bases were read in
   std::uint64_t clock_monotonic_base_ns;  // store time 0, see StoreView::StoreTimeMs
   std::uint64_t clock_realtime_base_ns;   // the same instant on the wall clock
-  std::uint8_t reserved0[40];
+  std::uint32_t frozen_crc32c;            // of all that never changes, see FrozenCrc
+  std::uint8_t reserved0[36];
   // One cache line that the writer touches at every mutation and readers rarely look at.
   Atomic<std::uint64_t> last_version;  // the highest version given to an entry
   Atomic<std::uint64_t> in_flight;     // (I5) origin 16 bits (high) | sequence 48; 0 = none
@@ -62,7 +63,9 @@ struct StoreHeader {
   Atomic<std::uint64_t> split_old_page;  // the index split in progress, see FORMAT.md; 0 = none
   Atomic<std::uint64_t> split_low_page;
   Atomic<std::uint64_t> split_high_page;
-  std::uint8_t reserved1[32];
+  // The slot word that the last operation replaced or emptied: recovery counts its segment anew.
+  Atomic<std::uint64_t> replaced_slot;
+  std::uint8_t reserved1[24];
 };
 #define HEARTH_STORE_HEADER_FIELDS(F) \
   F(segment_shift, 0)                 \
@@ -77,7 +80,8 @@ struct StoreHeader {
   F(boot_id, 56)                      \
   F(clock_monotonic_base_ns, 72)      \
   F(clock_realtime_base_ns, 80)       \
-  F(reserved0, 88)                    \
+  F(frozen_crc32c, 88)                \
+  F(reserved0, 92)                    \
   F(last_version, 128)                \
   F(in_flight, 136)                   \
   F(entry_count, 144)                 \
@@ -90,8 +94,20 @@ struct StoreHeader {
   F(split_old_page, 200)              \
   F(split_low_page, 208)              \
   F(split_high_page, 216)             \
-  F(reserved1, 224)
+  F(replaced_slot, 224)               \
+  F(reserved1, 232)
 HEARTH_LAYOUT(StoreHeader, 256, HEARTH_STORE_HEADER_FIELDS)
+// frozen_crc32c is over these bytes of the region, one range after the other: the prefix without
+// magic, state and epoch, and the header up to frozen_crc32c.
+struct ByteRange {
+  std::uint64_t begin;
+  std::uint64_t end;
+};
+inline constexpr ByteRange kFrozenRanges[] = {
+    {offsetof(shm::RegionPrefix, header_bytes), offsetof(shm::RegionPrefix, state)},
+    {offsetof(shm::RegionPrefix, kind), offsetof(shm::RegionPrefix, epoch)},
+    {offsetof(shm::RegionPrefix, hash_secret),
+     sizeof(shm::RegionPrefix) + offsetof(StoreHeader, frozen_crc32c)}};
 
 inline constexpr std::uint64_t kStoreHeaderOffset = sizeof(shm::RegionPrefix);
 
@@ -238,13 +254,15 @@ struct SegmentHeader {
   std::uint32_t namespace_id;               // or kSharedNamespace
   std::uint8_t log;                         // LogKind
   std::uint8_t reserved0;
-  std::uint16_t run_length;           // segments of a large value; 1 otherwise
-  Atomic<std::uint32_t> dead_bytes;   // of entries no slot points at any more
-  Atomic<std::uint32_t> entry_count;  // entries ever appended in this generation
-  std::uint64_t sequence;             // order of allocation: the age of the segment
-  std::uint64_t seal_hash;            // of the sealed bytes; 0 = not computed
-  std::uint8_t reserved1[8];
+  std::uint16_t run_length;            // segments of a large value; 1 otherwise
+  Atomic<std::uint32_t> dead_bytes;    // of entries no slot points at any more
+  Atomic<std::uint32_t> entry_count;   // entries ever appended in this generation
+  std::uint64_t sequence;              // order of allocation: the age of the segment
+  std::uint64_t seal_hash;             // of the sealed bytes; 0 = not computed
+  Atomic<std::uint32_t> dead_entries;  // of entry_count, those no slot points at any more
+  std::uint32_t mark;                  // kSegmentMark, from creation on: zeroed headers lack it
 };
+inline constexpr std::uint32_t kSegmentMark = 0x4753'4548U;  // "HESG"
 #define HEARTH_SEGMENT_HEADER_FIELDS(F) \
   F(state_generation, 0)                \
   F(write_watermark, 8)                 \
@@ -258,7 +276,8 @@ struct SegmentHeader {
   F(entry_count, 36)                    \
   F(sequence, 40)                       \
   F(seal_hash, 48)                      \
-  F(reserved1, 56)
+  F(dead_entries, 56)                   \
+  F(mark, 60)
 HEARTH_LAYOUT(SegmentHeader, 64, HEARTH_SEGMENT_HEADER_FIELDS)
 
 // --------------------------------------------------------------------------------------- entries

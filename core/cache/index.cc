@@ -15,7 +15,7 @@ std::uint64_t HashEntry(const StoreView& view, const EntryView& entry) {
 }
 
 IndexWriter::IndexWriter(const StoreView& view, TakeSegment take_segment)
-    : view_(view), take_segment_(std::move(take_segment)) {}
+    : view_(view), take_segment_(std::move(take_segment)), checked_(view.page_count()) {}
 
 Status IndexWriter::Init() {
   const std::uint32_t pages_per_segment = view_.segment_bytes() >> kPageShift;
@@ -27,16 +27,16 @@ Status IndexWriter::Init() {
     const auto page = TakePage();
     if (!page) return Error(Code::kResourceExhausted, "no segment for the first index pages");
     FormatPage(*page, depth, depth == 0 ? 0 : i << (64U - depth));
-    for (std::uint64_t word = i * span; word < (i + 1) * span; ++word) {
-      // SYNC release directory-word: the page is formatted.
-      view_.directory(word).StoreRelease(MakeDirectoryWord(*page, depth, 1));
-    }
+    StoreDirectory(i * span, span, *page, depth);
   }
   return Status::Ok();
 }
 
-std::uint32_t IndexWriter::PageOf(std::uint64_t hash) const {
-  return DirectoryPage(view_.directory(view_.DirectoryIndex(hash)).LoadRelaxed());
+std::uint32_t IndexWriter::PageOf(std::uint64_t hash) {
+  const std::uint32_t page =
+      DirectoryPage(view_.directory(view_.DirectoryIndex(hash)).LoadRelaxed());
+  if (!checked_[page]) CheckPage(page);
+  return page;
 }
 
 std::uint32_t IndexWriter::Next(std::uint32_t page, std::uint32_t bucket) const {
@@ -44,7 +44,7 @@ std::uint32_t IndexWriter::Next(std::uint32_t page, std::uint32_t bucket) const 
 }
 
 template <class Visit>
-void IndexWriter::VisitChain(std::uint64_t hash, Visit visit) const {
+void IndexWriter::VisitChain(std::uint64_t hash, Visit visit) {
   const std::uint32_t page = PageOf(hash);
   for (std::uint32_t bucket = HomeBucket(hash); bucket != 0; bucket = Next(page, bucket)) {
     for (std::uint32_t slot = 0; slot < kSlotsPerBucket; ++slot) {
@@ -61,7 +61,7 @@ bool IndexWriter::Current(std::uint64_t word) const {
 }
 
 std::optional<SlotRef> IndexWriter::Find(std::uint64_t hash, std::uint16_t namespace_id,
-                                         std::string_view key) const {
+                                         std::string_view key) {
   std::optional<SlotRef> found;
   VisitChain(hash, [&](const SlotRef& ref) {
     EntryView entry;
@@ -77,7 +77,7 @@ std::optional<SlotRef> IndexWriter::Find(std::uint64_t hash, std::uint16_t names
 }
 
 std::optional<SlotRef> IndexWriter::FindEntry(std::uint64_t hash, std::uint32_t segment,
-                                              std::uint32_t offset) const {
+                                              std::uint32_t offset) {
   std::optional<SlotRef> found;
   VisitChain(hash, [&](const SlotRef& ref) {
     if (ref.segment() != segment || ref.offset() != offset) return false;
@@ -88,7 +88,7 @@ std::optional<SlotRef> IndexWriter::FindEntry(std::uint64_t hash, std::uint32_t 
 }
 
 std::optional<SlotRef> IndexWriter::OldestInChain(
-    std::uint64_t hash, const std::function<bool(std::uint32_t)>& may_drop) const {
+    std::uint64_t hash, const std::function<bool(std::uint32_t)>& may_drop) {
   std::optional<SlotRef> oldest;
   VisitChain(hash, [&](const SlotRef& ref) {
     if (ref.segment() < view_.segment_count() && may_drop(ref.segment()) &&
@@ -100,7 +100,7 @@ std::optional<SlotRef> IndexWriter::OldestInChain(
   return oldest;
 }
 
-bool IndexWriter::HasRoom(std::uint64_t hash) const {
+bool IndexWriter::HasRoom(std::uint64_t hash) {
   const std::uint32_t page = PageOf(hash);
   std::uint32_t chain = 0;
   for (std::uint32_t bucket = HomeBucket(hash); bucket != 0; bucket = Next(page, bucket)) {
@@ -140,6 +140,7 @@ bool IndexWriter::InsertInPage(std::uint32_t page, std::uint64_t hash, std::uint
     Bucket& overflow = BucketAt(page, kFirstOverflowBucket + i);
     // SYNC release slot-publish: as above; readers get here only through the link.
     overflow.slots[0].StoreRelease(word);
+    HEARTH_FAILPOINT("index.before_link");
     // SYNC release overflow-link: the bucket holds nothing but the new slot.
     BucketAt(page, bucket).link.StoreRelease(kFirstOverflowBucket + i);
     return true;
@@ -153,8 +154,7 @@ void IndexWriter::Replace(const SlotRef& ref, std::uint64_t word) {
 }
 
 void IndexWriter::Clear(std::uint64_t hash, const SlotRef& ref) {
-  // SYNC release slot-publish: nothing crosses but the removal itself.
-  BucketAt(ref.page, ref.bucket).slots[ref.slot].StoreRelease(0);
+  Drop(ref);
   if (ref.bucket < kFirstOverflowBucket) return;
   // Only the last bucket of a chain is ever unlinked: a reader that stands in it and is led on into
   // another chain has seen all of its own chain already.
@@ -174,11 +174,23 @@ void IndexWriter::Clear(std::uint64_t hash, const SlotRef& ref) {
   }
 }
 
+void IndexWriter::Drop(const SlotRef& ref) {
+  // SYNC release slot-publish: nothing crosses but the removal itself.
+  BucketAt(ref.page, ref.bucket).slots[ref.slot].StoreRelease(0);
+}
+
+std::optional<SlotRef> IndexWriter::SlotAt(std::uint32_t page, std::uint32_t bucket,
+                                           std::uint32_t slot) const {
+  const std::uint64_t word = BucketAt(page, bucket).slots[slot].LoadRelaxed();
+  if (word == 0) return std::nullopt;
+  return SlotRef{page, bucket, slot, word};
+}
+
 std::uint64_t IndexWriter::ClearSegment(std::uint32_t segment) {
   std::uint64_t cleared = 0;
   std::uint32_t previous = ~std::uint32_t{0};
   for (std::uint64_t i = 0; i < std::uint64_t{1} << view_.directory_bits(); ++i) {
-    const std::uint32_t page = DirectoryPage(view_.directory(i).LoadRelaxed());
+    const std::uint32_t page = PageOf(i << (64U - view_.directory_bits()));
     if (std::exchange(previous, page) == page) continue;
     for (std::uint32_t bucket = kFirstHomeBucket; bucket < kBucketsPerPage; ++bucket) {
       for (Atomic<std::uint64_t>& slot : BucketAt(page, bucket).slots) {
@@ -198,13 +210,21 @@ std::optional<std::uint32_t> IndexWriter::TakePage() {
     const auto segment = take_segment_();
     if (!segment) return std::nullopt;
     const std::uint32_t pages = view_.segment_bytes() >> kPageShift;
-    for (std::uint32_t i = pages; i > 0; --i) free_pages_.push_back(*segment * pages + i - 1);
+    for (std::uint32_t i = pages; i > 0; --i) FreePage(*segment * pages + i - 1);
     StoreHeader& header = view_.header();
     header.index_pages.StoreRelaxed(header.index_pages.LoadRelaxed() + pages);
   }
   const std::uint32_t page = free_pages_.back();
   free_pages_.pop_back();
   return page;
+}
+
+// Takes the page's name from it: what recovery finds as a page is one, and was not freed.
+void IndexWriter::FreePage(std::uint32_t page) {
+  const std::uint64_t none = 0;
+  CopyShared(view_.page(page), &none, sizeof(none));
+  overflow_.erase(page);
+  free_pages_.push_back(page);
 }
 
 void IndexWriter::FormatPage(std::uint32_t page, std::uint32_t depth, std::uint64_t prefix) {
@@ -219,6 +239,7 @@ void IndexWriter::FormatPage(std::uint32_t page, std::uint32_t depth, std::uint6
   header.prefix = prefix;
   CopyShared(view_.page(page), &header, sizeof(header));
   overflow_.erase(page);
+  checked_[page] = true;
 }
 
 std::uint64_t IndexWriter::HashOfEntry(std::uint64_t word, bool* readable) const {
@@ -250,37 +271,45 @@ bool IndexWriter::Split(std::uint64_t hash) {
   const auto low = TakePage();
   const auto high = low ? TakePage() : std::nullopt;
   if (!high) {
-    if (low) free_pages_.push_back(*low);
+    if (low) FreePage(*low);
     return false;
   }
   const std::uint64_t old_word = view_.directory(view_.DirectoryIndex(hash)).LoadRelaxed();
-  const std::uint32_t old_page = DirectoryPage(old_word);
+  const std::uint32_t old_page = PageOf(hash);
   const std::uint32_t depth = DirectoryDepth(old_word);
   const std::uint64_t prefix = depth == 0 ? 0 : hash >> (64U - depth) << (64U - depth);
   FormatPage(*low, depth + 1, prefix);
   FormatPage(*high, depth + 1, prefix | std::uint64_t{1} << (63U - depth));
+  HEARTH_FAILPOINT("index.after_format");
   MoveSlots(old_page, depth, *low, *high);
 
   StoreHeader& header = view_.header();
-  header.split_low_page.StoreRelaxed(*low);
-  header.split_high_page.StoreRelaxed(*high);
-  header.split_old_page.StoreRelaxed(std::uint64_t{old_page} + 1);
+  header.split_low_page.StoreInProgramOrder(*low);
+  header.split_high_page.StoreInProgramOrder(*high);
+  HEARTH_FAILPOINT("index.before_split_noted");
+  header.split_old_page.StoreInProgramOrder(std::uint64_t{old_page} + 1);
   HEARTH_FAILPOINT("index.before_directory");
-  const std::uint64_t count = std::uint64_t{1} << (bits - depth);
+  const std::uint64_t half = std::uint64_t{1} << (bits - depth - 1);
   const std::uint64_t first = view_.DirectoryIndex(prefix);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    Atomic<std::uint64_t>& word = view_.directory(first + i);
-    const std::uint32_t sequence = DirectorySequence(word.LoadRelaxed()) + 1;
-    // SYNC release directory-word: both halves are complete.
-    word.StoreRelease(MakeDirectoryWord(i < count / 2 ? *low : *high, depth + 1, sequence));
-    HEARTH_FAILPOINT("index.mid_directory");
-  }
+  StoreDirectory(first, half, *low, depth + 1);
+  StoreDirectory(first + half, half, *high, depth + 1);
   // SYNC release directory-recheck: the new words are visible before the old page's bytes change.
   ReleaseFence();
-  header.split_old_page.StoreRelaxed(0);
-  overflow_.erase(old_page);
-  free_pages_.push_back(old_page);
+  header.split_old_page.StoreInProgramOrder(0);
+  HEARTH_FAILPOINT("index.after_split");
+  FreePage(old_page);
   return true;
+}
+
+void IndexWriter::StoreDirectory(std::uint64_t first, std::uint64_t count, std::uint32_t page,
+                                 std::uint32_t depth) {
+  for (std::uint64_t i = first; i < first + count; ++i) {
+    Atomic<std::uint64_t>& word = view_.directory(i);
+    const std::uint32_t sequence = DirectorySequence(word.LoadRelaxed()) + 1;
+    // SYNC release directory-word: the page is complete.
+    word.StoreRelease(MakeDirectoryWord(page, depth, sequence));
+    HEARTH_FAILPOINT("index.mid_directory");
+  }
 }
 
 }  // namespace hearth::cache

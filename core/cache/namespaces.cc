@@ -6,17 +6,13 @@
 #include "core/cache/writer.h"
 
 namespace hearth::cache {
-namespace {
-
-bool ValidName(std::string_view name) {
+bool ValidNamespaceName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxNamespaceNameBytes &&
          std::all_of(name.begin(), name.end(), [](unsigned char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '.' || c == '_' || c == '-';
          });
 }
-
-}  // namespace
 
 Status StoreWriter::CheckQuotas(std::string_view name, const NamespaceOptions& options) const {
   if (options.quota_max_bytes != 0 && options.quota_max_bytes < 2 * view_.segment_bytes())
@@ -46,7 +42,7 @@ Status StoreWriter::CheckQuotas(std::string_view name, const NamespaceOptions& o
 
 Result<std::uint16_t> StoreWriter::CreateNamespace(std::string_view name,
                                                    const NamespaceOptions& options) {
-  if (!ValidName(name))
+  if (!ValidNamespaceName(name))
     return Error(Code::kInvalidArgument,
                  "'{}' is not a namespace name: 1 to {} characters of A-Z a-z 0-9 . _ -", name,
                  kMaxNamespaceNameBytes);

@@ -31,7 +31,7 @@ std::optional<std::int64_t> CounterOf(const EntryView& entry) {
 }  // namespace
 
 std::optional<EntryView> StoreWriter::FindVisible(std::uint16_t namespace_id,
-                                                  std::string_view key) const {
+                                                  std::string_view key) {
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), namespace_id), key);
   const auto ref = index_.Find(hash, namespace_id, key);

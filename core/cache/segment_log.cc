@@ -5,10 +5,44 @@
 
 namespace hearth::cache {
 
-SegmentLog::SegmentLog(const StoreView& view) : view_(view), owners_(view.namespace_capacity()) {
-  free_.reserve(view.segment_count());
-  for (std::uint32_t segment = view.segment_count(); segment > 0; --segment)
-    free_.push_back(segment - 1);
+SegmentLog::SegmentLog(const StoreView& view) : view_(view), owners_(view.namespace_capacity()) {}
+
+void SegmentLog::Init() {
+  for (std::uint32_t segment = view_.segment_count(); segment > 0; --segment) AddFree(segment - 1);
+}
+
+void SegmentLog::AddFree(std::uint32_t segment) {
+  free_.push_back(segment);
+  view_.header().free_segments.StoreRelaxed(free_.size());
+}
+
+void SegmentLog::AddOpen(std::uint32_t segment) {
+  SegmentHeader& header = view_.segment(segment);
+  const auto log = static_cast<LogKind>(header.log);
+  std::optional<std::uint32_t>& open = owners_[header.namespace_id].open[Index(log)];
+  AddOwned(header.namespace_id, 1);
+  if (open) Seal(static_cast<std::uint16_t>(header.namespace_id), log);
+  open = segment;
+}
+
+void SegmentLog::AddSealed(std::uint32_t segment) {
+  AddOwned(view_.segment(segment).namespace_id, 1);
+  NoteSealed(segment);
+}
+
+void SegmentLog::Hold(std::uint32_t segment) {
+  MoveGeneration(segment);
+  // Not 0, so that another takeover before ReleaseHeld() holds it as well.
+  view_.segment(segment).write_watermark.StoreRelaxed(view_.segment_bytes());
+  held_.push_back(segment);
+}
+
+void SegmentLog::ReleaseHeld() {
+  for (const std::uint32_t segment : held_) {
+    view_.segment(segment).write_watermark.StoreInProgramOrder(0);
+    AddFree(segment);
+  }
+  held_.clear();
 }
 
 bool SegmentLog::Evictable(std::uint32_t namespace_id) const {
@@ -51,11 +85,13 @@ void SegmentLog::Start(std::uint32_t segment, SegmentState state, std::uint32_t 
   CopyShared(&header.run_length, &run_length, sizeof(run_length));
   header.dead_bytes.StoreRelaxed(0);
   header.entry_count.StoreRelaxed(0);
+  header.dead_entries.StoreRelaxed(0);
   header.sequence = sequence;
   header.seal_hash = 0;
   const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
   // SYNC release segment-generation: the header belongs to this generation.
   header.state_generation.StoreRelease(MakeSegmentWord(state, generation));
+  HEARTH_FAILPOINT("segment.after_start");
 }
 
 std::optional<std::uint32_t> SegmentLog::TakeOpen(std::uint16_t namespace_id, LogKind log) {
@@ -92,8 +128,15 @@ void SegmentLog::Seal(std::uint16_t namespace_id, LogKind log) {
   const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
   // SYNC release segment-generation: the generation stays; all entries are below the watermark.
   header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kSealed, generation));
+  HEARTH_FAILPOINT("segment.after_seal");
   open.reset();
-  owner.sealed[Index(log)].emplace(header.sequence, segment);
+  NoteSealed(segment);
+}
+
+void SegmentLog::NoteSealed(std::uint32_t segment) {
+  const SegmentHeader& header = view_.segment(segment);
+  Owner& owner = owners_[header.namespace_id];
+  owner.sealed[header.log & 1U].emplace(header.sequence, segment);
   owner.dead_bytes += header.dead_bytes.LoadRelaxed();
   const std::uint64_t expiry = header.latest_expiry_ms.LoadRelaxed();
   if (expiry != kNever) expiring_.emplace(expiry, segment);
@@ -111,8 +154,18 @@ void SegmentLog::Unseal(std::uint32_t segment) {
 void SegmentLog::NoteDead(std::uint32_t segment, std::uint32_t bytes) {
   SegmentHeader& header = view_.segment(segment);
   header.dead_bytes.StoreRelaxed(header.dead_bytes.LoadRelaxed() + bytes);
+  header.dead_entries.StoreRelaxed(header.dead_entries.LoadRelaxed() + 1);
   if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
     owners_[header.namespace_id].dead_bytes += bytes;
+}
+
+void SegmentLog::SetDead(std::uint32_t segment, std::uint32_t bytes, std::uint32_t entries) {
+  SegmentHeader& header = view_.segment(segment);
+  if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
+    owners_[header.namespace_id].dead_bytes +=
+        std::uint64_t{bytes} - header.dead_bytes.LoadRelaxed();
+  header.dead_bytes.StoreRelaxed(bytes);
+  header.dead_entries.StoreRelaxed(entries);
 }
 
 std::optional<std::uint16_t> SegmentLog::FurthestAboveMin(std::uint16_t writing) const {
@@ -139,19 +192,25 @@ void SegmentLog::Retire(std::uint32_t segment) {
 
 void SegmentLog::Free(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
-  const std::uint64_t word = header.state_generation.LoadRelaxed();
-  if (SegmentStateOf(word) == SegmentState::kSealed) Unseal(segment);
+  if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
+    Unseal(segment);
   AddOwned(header.namespace_id, -1);
+  MoveGeneration(segment);
+  // Last: a takeover takes a free segment for one without slots only with an empty watermark.
+  header.write_watermark.StoreInProgramOrder(0);
+  AddFree(segment);
+}
+
+void SegmentLog::MoveGeneration(std::uint32_t segment) {
+  SegmentHeader& header = view_.segment(segment);
+  const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
   // SYNC release segment-generation: the slots that pointed here were changed before. A reader that
   // finds the new generation also finds its slot changed, and does not take it for a miss.
-  header.state_generation.StoreRelease(
-      MakeSegmentWord(SegmentState::kFree, SegmentGenerationOf(word) + 1));
+  header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kFree, generation + 1));
   // SYNC release segment-reuse: the new generation is visible before any byte written below it. The
   // release store does not see to that: it holds back what came before it, not what comes after.
   ReleaseFence();
   HEARTH_FAILPOINT("writer.after_generation");
-  free_.push_back(segment);
-  view_.header().free_segments.StoreRelaxed(free_.size());
 }
 
 }  // namespace hearth::cache

@@ -21,7 +21,21 @@ class SegmentLog {
   // Sealed segments by age.
   using ByAge = std::set<std::pair<std::uint64_t, std::uint32_t>>;
 
+  // Knows of no segment yet.
   explicit SegmentLog(const StoreView& view);
+
+  // Every segment is free: for a new store.
+  void Init();
+  // Of a store that is taken over, each segment once, in any order. Headers have been checked. A
+  // log has one open segment; AddOpen seals a second one.
+  void AddFree(std::uint32_t segment);
+  void AddOpen(std::uint32_t segment);
+  void AddSealed(std::uint32_t segment);
+  // A segment of which nothing can be said, but that slots may point into it: from now on none of
+  // them is valid. It is not used again before all of them are gone and ReleaseHeld() is called.
+  void Hold(std::uint32_t segment);
+  void ReleaseHeld();
+  std::uint32_t held_count() const { return static_cast<std::uint32_t>(held_.size()); }
 
   std::uint32_t free_count() const { return static_cast<std::uint32_t>(free_.size()); }
 
@@ -42,11 +56,13 @@ class SegmentLog {
   const ByAge& sealed(std::uint16_t namespace_id, LogKind log) const {
     return owners_[namespace_id].sealed[Index(log)];
   }
-  // Dead bytes in the sealed segments of the namespace. NoteDead tells of more of them.
+  // Dead bytes in the sealed segments of the namespace. NoteDead tells of one more dead entry.
   std::uint64_t dead_bytes(std::uint16_t namespace_id) const {
     return owners_[namespace_id].dead_bytes;
   }
   void NoteDead(std::uint32_t segment, std::uint32_t bytes);
+  // Corrects what is dead in a segment, after it was counted anew.
+  void SetDead(std::uint32_t segment, std::uint32_t bytes, std::uint32_t entries);
 
   // The evictable namespace that owns the most segments above its guaranteed share and has one to
   // give: a sealed one, or an open one unless it is `writing`. Nothing when there is none.
@@ -73,11 +89,14 @@ class SegmentLog {
   void Start(std::uint32_t segment, SegmentState state, std::uint32_t namespace_id, LogKind log);
   bool Evictable(std::uint32_t namespace_id) const;
   void AddOwned(std::uint32_t namespace_id, std::int32_t count);
+  void NoteSealed(std::uint32_t segment);
   void Unseal(std::uint32_t segment);
+  void MoveGeneration(std::uint32_t segment);
 
   StoreView view_;
   std::vector<Owner> owners_;        // by namespace id
   std::vector<std::uint32_t> free_;  // the last is taken first: its lines may still be cached
+  std::vector<std::uint32_t> held_;
   // Evictable namespaces that own something: segments above the guaranteed share, namespace.
   std::set<std::pair<std::int64_t, std::uint16_t>> by_excess_;
   // Sealed segments that expire some time: latest expiry, segment.

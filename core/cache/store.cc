@@ -88,9 +88,11 @@ void ReadBootId(std::uint8_t* out) {
 
 }  // namespace
 
-Store::Store(UniqueFd fd, UniqueFd read_only_fd, shm::Mapping mapping, const StoreView& view)
+Store::Store(UniqueFd fd, UniqueFd read_only_fd, UniqueFd lock, shm::Mapping mapping,
+             const StoreView& view)
     : fd_(std::move(fd)),
       read_only_fd_(std::move(read_only_fd)),
+      lock_(std::move(lock)),
       mapping_(std::move(mapping)),
       view_(view) {}
 
@@ -100,6 +102,7 @@ Result<Store> Store::Create(const StoreOptions& options, const Clock& clock) {
   const std::uint64_t bytes = LayOut(options, &plan);
   HEARTH_ASSIGN(UniqueFd fd,
                 shm::CreateMemory("hearth-store-" + options.name, bytes, options.page_size));
+  HEARTH_ASSIGN(UniqueFd lock, shm::LockMemory(fd));
   HEARTH_ASSIGN(UniqueFd read_only_fd, shm::OpenReadOnly(fd));
   HEARTH_ASSIGN(shm::Mapping mapping, shm::Mapping::Map(fd.get(), shm::Access::kReadWrite));
 
@@ -118,8 +121,24 @@ Result<Store> Store::Create(const StoreOptions& options, const Clock& clock) {
   header.clock_realtime_base_ns = clock.RealtimeNanos();
   header.free_segments.StoreRelaxed(header.segment_count);
   header.heartbeat_ns.StoreRelaxed(clock.MonotonicNanos());
+  header.frozen_crc32c = FrozenCrc(mapping.data());
   const StoreView view = StoreView::OfUnpublished(mapping.data());
-  return Store(std::move(fd), std::move(read_only_fd), std::move(mapping), view);
+  for (std::uint32_t segment = 0; segment < view.segment_count(); ++segment)
+    view.segment(segment).mark = kSegmentMark;
+  return Store(std::move(fd), std::move(read_only_fd), std::move(lock), std::move(mapping), view);
+}
+
+Result<Store> Store::Adopt(UniqueFd fd) {
+  HEARTH_ASSIGN(UniqueFd lock, shm::LockMemory(fd));
+  HEARTH_ASSIGN(UniqueFd read_only_fd, shm::OpenReadOnly(fd));
+  HEARTH_ASSIGN(shm::Mapping mapping, shm::Mapping::Map(fd.get(), shm::Access::kReadWrite));
+  HEARTH_ASSIGN(const StoreView view, StoreView::Of(mapping.data(), mapping.size()));
+  std::uint8_t boot_id[16];
+  ReadBootId(boot_id);
+  if (std::memcmp(boot_id, view.header().boot_id, sizeof(boot_id)) != 0)
+    return Error(Code::kFailedPrecondition,
+                 "the store was made in another boot of this machine, so its clock is not ours");
+  return Store(std::move(fd), std::move(read_only_fd), std::move(lock), std::move(mapping), view);
 }
 
 }  // namespace hearth::cache

@@ -1,4 +1,4 @@
-// Store: creates a store's memory and owns its writable mapping.
+// Store: creates a store's memory, or takes one over, and owns its writable mapping.
 #ifndef HEARTH_CORE_CACHE_STORE_H_
 #define HEARTH_CORE_CACHE_STORE_H_
 
@@ -24,12 +24,21 @@ struct StoreOptions {
 };
 inline constexpr std::uint32_t kMinSegments = 8;
 
-// Move-only. The descriptor keeps the memory alive beyond this process wherever it is held.
+// Move-only. The descriptor keeps the memory alive beyond this process wherever it is held. As long
+// as a Store lives it alone may write: the memory is locked against a second one.
 class Store {
  public:
   // Allocates all memory of the store now. kInvalidArgument for impossible sizes,
   // kResourceExhausted when the machine has not got the memory.
   static Result<Store> Create(const StoreOptions& options, const Clock& clock = Clock::System());
+
+  // Takes over the memory of a store whose writer has died: `fd` is writable and of this boot.
+  // Checks what never changes and changes nothing; StoreWriter::Recover() does the rest.
+  //   kAborted             another process writes to it
+  //   kFailedPrecondition  another layout, or another boot; the message says which
+  //   kUnavailable         its creator died before it was complete
+  //   kDataLoss            it is no store, or its header is damaged
+  static Result<Store> Adopt(UniqueFd fd);
 
   const StoreView& view() const { return view_; }
   const UniqueFd& fd() const { return fd_; }
@@ -38,10 +47,12 @@ class Store {
   std::uint64_t bytes() const { return mapping_.size(); }
 
  private:
-  Store(UniqueFd fd, UniqueFd read_only_fd, shm::Mapping mapping, const StoreView& view);
+  Store(UniqueFd fd, UniqueFd read_only_fd, UniqueFd lock, shm::Mapping mapping,
+        const StoreView& view);
 
   UniqueFd fd_;
   UniqueFd read_only_fd_;
+  UniqueFd lock_;
   shm::Mapping mapping_;
   StoreView view_;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/crc32c.h"
+
 namespace hearth::cache {
 namespace {
 
@@ -10,6 +12,14 @@ namespace {
 bool Fits(std::uint64_t offset, std::uint64_t count, std::uint64_t size, std::uint64_t region) {
   return offset % 64 == 0 && offset >= kStoreHeaderBytes && offset <= region &&
          count <= (region - offset) / size;
+}
+
+Status CheckFrozen(const std::byte* base, const StoreHeader& header) {
+  if (const std::uint32_t crc = FrozenCrc(base); crc != header.frozen_crc32c)
+    return Error(Code::kDataLoss,
+                 "the store's header is damaged: its checksum is {:#010x}, not {:#010x}", crc,
+                 header.frozen_crc32c);
+  return Status::Ok();
 }
 
 Status CheckGeometry(const StoreHeader& header, std::uint64_t bytes) {
@@ -58,12 +68,29 @@ Result<StoreView> StoreView::Of(std::byte* base, std::uint64_t bytes) {
   // One copy is checked and used: whoever can write to the store cannot change it in between.
   StoreHeader header;
   CopyShared(&header, base + kStoreHeaderOffset, sizeof(header));
+  HEARTH_TRY(CheckFrozen(base, header));
   HEARTH_TRY(CheckGeometry(header, bytes));
   return StoreView(base, header);
 }
 
 StoreView StoreView::OfUnpublished(std::byte* base) {
   return StoreView(base, *reinterpret_cast<const StoreHeader*>(base + kStoreHeaderOffset));
+}
+
+std::uint32_t FrozenCrc(const std::byte* base) {
+  std::uint32_t crc = 0;
+  for (const ByteRange& range : kFrozenRanges)
+    crc = Crc32c(crc, base + range.begin, range.end - range.begin);
+  return crc;
+}
+
+std::uint32_t EntryCrc(const EntryView& entry) {
+  constexpr std::size_t kSkip = sizeof(entry.header.crc32c);
+  std::uint32_t crc =
+      Crc32c(0, reinterpret_cast<const char*>(&entry.header) + kSkip, sizeof(entry.header) - kSkip);
+  const std::byte* expiries = entry.key - EntryExpiryBytes(entry.header.key_bits);
+  return Crc32c(crc, expiries,
+                static_cast<std::size_t>(entry.value - expiries) + entry.header.value_length);
 }
 
 bool ParseEntry(const StoreView& view, std::uint32_t segment, std::uint32_t offset,

@@ -18,7 +18,7 @@ namespace hearth::cache {
 class StoreView {
  public:
   // Checks prefix and geometry of `bytes` mapped bytes. Errors as in shm::CheckRegion; kDataLoss
-  // when the geometry does not fit the region.
+  // when what never changes has changed, or the geometry does not fit the region.
   static Result<StoreView> Of(std::byte* base, std::uint64_t bytes);
   // Without checking the magic, for the creator. REQUIRES: a filled-in StoreHeader.
   static StoreView OfUnpublished(std::byte* base);
@@ -75,6 +75,10 @@ class StoreView {
   std::uint64_t clock_base_ns_;
 };
 
+// What StoreHeader::frozen_crc32c is for a region that begins at `base`. REQUIRES:
+// kStoreHeaderBytes bytes there.
+std::uint32_t FrozenCrc(const std::byte* base);
+
 // One entry, taken apart: lengths are those of a private copy of its header and have been checked
 // against the segment; `key` and `value` point into the store.
 struct EntryView {
@@ -95,6 +99,9 @@ struct EntryView {
 // REQUIRES: segment < view.segment_count(), offset a multiple of 8.
 bool ParseEntry(const StoreView& view, std::uint32_t segment, std::uint32_t offset,
                 EntryView* entry);
+
+// What the header's crc32c is for an entry with these bytes. REQUIRES: ParseEntry took it apart.
+std::uint32_t EntryCrc(const EntryView& entry);
 
 }  // namespace hearth::cache
 

@@ -31,6 +31,7 @@ StoreWriter::StoreWriter(const StoreView& view, const Clock& clock)
 Result<std::unique_ptr<StoreWriter>> StoreWriter::Create(const StoreView& view,
                                                          const Clock& clock) {
   std::unique_ptr<StoreWriter> writer(new StoreWriter(view, clock));
+  writer->log_.Init();
   HEARTH_TRY(writer->index_.Init());
   shm::PublishRegion(view.prefix());
   return writer;
@@ -105,8 +106,8 @@ Result<std::uint64_t> StoreWriter::Delete(std::uint16_t namespace_id, std::strin
   if (!ref || !ParseEntry(view_, ref->segment(), ref->offset(), &entry))
     return Error(Code::kNotFound, "no such key");
   const bool visible = Visible(entry);
-  view_.header().in_flight.StoreRelaxed(std::uint64_t{origin.channel} << 48U |
-                                        (origin.sequence & kOriginSequenceMask));
+  NoteInFlight(origin);
+  NoteReplaced(ref->word);
   index_.Clear(hash, *ref);
   HEARTH_FAILPOINT("writer.after_slot");
   MarkDead(ref->segment(), ref->offset());
@@ -180,6 +181,7 @@ Status StoreWriter::MakeSlotRoom(std::uint64_t hash) {
       return Error(Code::kResourceExhausted,
                    "the index has no room for another key of this hash, and none of its neighbours "
                    "may be evicted");
+    NoteReplaced(oldest->word);
     index_.Clear(hash, *oldest);
     MarkDead(oldest->segment(), oldest->offset());
     CountEvicted(1);
@@ -193,8 +195,7 @@ std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
   const std::uint64_t version = header.last_version.LoadRelaxed() + 1;
   HEARTH_CHECK(version <= kMaxVersion);
   header.last_version.StoreRelaxed(version);
-  header.in_flight.StoreRelaxed(std::uint64_t{entry.origin.channel} << 48U |
-                                (entry.origin.sequence & kOriginSequenceMask));
+  NoteInFlight(entry.origin);
 
   EntryHeader head{};
   head.namespace_id = entry.namespace_id;
@@ -232,11 +233,12 @@ std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
   HEARTH_FAILPOINT("writer.after_body");
 
   const std::uint64_t bytes = PadEntry(EntryBytes(key_bits, head.value_length));
-  segment.entry_count.StoreRelaxed(segment.entry_count.LoadRelaxed() + 1);
   segment.latest_expiry_ms.StoreRelaxed(
       std::max(segment.latest_expiry_ms.LoadRelaxed(), entry.hard_expiry_ms));
   // Recovery relies on it: the entries below the watermark are complete.
   segment.write_watermark.StoreInProgramOrder(place.offset + static_cast<std::uint32_t>(bytes));
+  // From here on it counts the segment's entries, until the indexed watermark has come up.
+  segment.entry_count.StoreInProgramOrder(segment.entry_count.LoadRelaxed() + 1);
   HEARTH_FAILPOINT("writer.after_watermark");
   AddCounters(1, static_cast<std::int64_t>(bytes));
   return version;
@@ -249,6 +251,7 @@ void StoreWriter::Publish(std::uint64_t hash, const NewEntry& entry, const Place
                place.segment, place.offset);
   if (const auto old = index_.Find(hash, entry.namespace_id, entry.key)) {
     // Whoever writes a key again wants it: an overwrite counts as a read.
+    NoteReplaced(old->word);
     index_.Replace(*old, WithFrequencyAfter(word, SlotFrequency(old->word)));
     HEARTH_FAILPOINT("writer.after_slot");
     MarkDead(old->segment(), old->offset());
@@ -256,7 +259,19 @@ void StoreWriter::Publish(std::uint64_t hash, const NewEntry& entry, const Place
     HEARTH_CHECK(index_.Insert(hash, word));  // MakeSlotRoom has seen to it
     HEARTH_FAILPOINT("writer.after_slot");
   }
-  segment.indexed_watermark.StoreRelaxed(segment.write_watermark.LoadRelaxed());
+  segment.indexed_watermark.StoreInProgramOrder(segment.write_watermark.LoadRelaxed());
+}
+
+// (I5) Before an operation has any effect.
+void StoreWriter::NoteInFlight(const Origin& origin) {
+  view_.header().in_flight.StoreInProgramOrder(std::uint64_t{origin.channel} << 48U |
+                                               (origin.sequence & kOriginSequenceMask));
+  HEARTH_FAILPOINT("writer.after_in_flight");
+}
+
+// Before a slot is changed: what dies with it may not be counted any more.
+void StoreWriter::NoteReplaced(std::uint64_t word) {
+  view_.header().replaced_slot.StoreInProgramOrder(word);
 }
 
 void StoreWriter::AddCounters(std::int64_t entries, std::int64_t bytes) {
@@ -274,14 +289,20 @@ void StoreWriter::MarkDead(std::uint32_t segment, std::uint32_t offset) {
   if (!ParseEntry(view_, segment, offset, &entry)) return;
   log_.NoteDead(segment, static_cast<std::uint32_t>(entry.bytes));
   AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
+  if (recount_ && recount_->segment == segment && offset < recount_->offset) {
+    --recount_->live;
+    recount_->live_bytes -= static_cast<std::uint32_t>(entry.bytes);
+  }
   FreeIfDead(segment);
 }
 
 void StoreWriter::FreeIfDead(std::uint32_t segment) {
   const SegmentHeader& header = view_.segment(segment);
   if (header.dead_bytes.LoadRelaxed() == header.write_watermark.LoadRelaxed() &&
-      SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
+      SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed) {
+    if (recount_ && recount_->segment == segment) recount_.reset();
     log_.Free(segment);
+  }
 }
 
 }  // namespace hearth::cache

@@ -16,6 +16,7 @@
 #include "core/cache/index.h"
 #include "core/cache/operations.h"
 #include "core/cache/reader.h"
+#include "core/cache/recovery.h"
 #include "core/cache/segment_log.h"
 #include "core/cache/view.h"
 
@@ -31,6 +32,9 @@ struct NamespaceOptions {
   bool evict = true;    // false: a full namespace refuses writes instead
   bool strict = false;  // its reads miss while the writer's heartbeat is stale
 };
+
+// 1 to 63 characters of A-Z a-z 0-9 . _ -
+bool ValidNamespaceName(std::string_view name);
 
 // A century; longer TTLs are a mistake of units, and sums stay far from overflow.
 inline constexpr std::uint64_t kMaxTtlMs = std::uint64_t{100} * 365 * 86400 * 1000;
@@ -65,6 +69,14 @@ class StoreWriter {
   // Takes over a store that was just created (its magic is not published yet) and publishes it.
   static Result<std::unique_ptr<StoreWriter>> Create(const StoreView& view,
                                                      const Clock& clock = Clock::System());
+
+  // Takes over a store whose writer has died, at whatever instruction, and serves on: nothing that
+  // was acknowledged is lost, nothing deleted comes back. O(segments + directory words), and walks
+  // the few segments that the dead writer was changing. What memory that was damaged otherwise
+  // holds is dropped where it cannot be right, and named in `report`; call Scrub() afterwards.
+  // REQUIRES: nobody else writes (Store::Adopt). kDataLoss when not even the index can be rebuilt.
+  static Result<std::unique_ptr<StoreWriter>> Recover(const StoreView& view, RecoveryReport* report,
+                                                      const Clock& clock = Clock::System());
 
   // Names have 1 to 63 bytes of [A-Za-z0-9._-]. kAlreadyExists, kInvalidArgument,
   // kResourceExhausted when the store has no record left. Ids begin at 1.
@@ -115,6 +127,17 @@ class StoreWriter {
   // one that no key has changes nothing, and two keys with the same tag in one chain share it.
   void NoteRead(std::uint64_t hash);
 
+  // The version of the entry of a key, if it was written by this operation: after Recover(),
+  // whether the operation that was in flight has had its effect.
+  std::optional<std::uint64_t> WrittenBy(std::uint16_t namespace_id, std::string_view key,
+                                         const Origin& origin);
+
+  // Looks at a few more of the store's entries, at about `entries`, and removes those that are
+  // damaged (CRC, place in the index, length); then counts what is dead. Call it again and again,
+  // between other work; each pass ends some time. True when this call completed one.
+  bool Scrub(std::uint32_t entries);
+  const ScrubCounters& scrubbed() const { return scrub_.counters; }
+
   // Shows readers and operators that the writer lives. Call a few times a second.
   void Heartbeat();
 
@@ -141,7 +164,7 @@ class StoreWriter {
   bool Visible(const EntryView& entry) const;
   // The entry of a key, if there is one and it is visible: also where readers miss because the
   // heartbeat is stale. Points into the store until the next change.
-  std::optional<EntryView> FindVisible(std::uint16_t namespace_id, std::string_view key) const;
+  std::optional<EntryView> FindVisible(std::uint16_t namespace_id, std::string_view key);
   // Writes `value` under the expiries of the entry that is there.
   Outcome Rewrite(const EntryView& old, std::string_view key, std::string_view value,
                   const Origin& origin);
@@ -169,7 +192,42 @@ class StoreWriter {
   void MarkDead(std::uint32_t segment, std::uint32_t offset);
   void FreeIfDead(std::uint32_t segment);
   void AddCounters(std::int64_t entries, std::int64_t bytes);
+  void NoteInFlight(const Origin& origin);
+  void NoteReplaced(std::uint64_t word);
   Status CheckQuotas(std::string_view name, const NamespaceOptions& options) const;
+
+  // recovery.cc
+  Status TakeOver(RecoveryReport* report);
+  void TakeOverNamespaces(RecoveryReport* report);
+  bool PlausibleSegment(const SegmentHeader& header) const;
+  void TakeOverSegments(RecoveryReport* report);
+  void RepublishTail(std::uint32_t segment, RecoveryReport* report);
+  bool Republish(const Place& place, const EntryView& entry);
+  void SumUp();
+
+  // scrub.cc
+  struct ScrubState {
+    ScrubCounters counters;
+    std::uint64_t directory_index = 0;  // of the page that is next, or under way
+    std::uint32_t page = 0;             // the one under way
+    std::uint32_t bucket = 0;           // of it; 0 = none is
+    std::uint32_t segment = 0;          // to be counted next
+  };
+  // A segment whose dead entries are being counted anew.
+  struct Recount {
+    std::uint32_t segment = 0;
+    std::uint32_t offset = 0;  // counted so far
+    std::uint32_t entries = 0;
+    std::uint32_t live = 0;
+    std::uint32_t live_bytes = 0;
+  };
+  bool ScrubIndex(std::int64_t* budget);
+  void ScrubSlot(const SlotRef& ref);
+  bool SoundEntry(const SlotRef& ref, EntryView* entry);
+  void StartRecount(std::uint32_t segment);
+  void StepRecount(std::uint64_t bytes);
+  void FinishRecount();
+  void DropRestOf(std::uint32_t segment);
 
   // eviction.cc
   std::uint32_t QuotaSegments(std::uint16_t namespace_id) const;
@@ -186,6 +244,7 @@ class StoreWriter {
   std::optional<std::uint32_t> WorthCompacting(std::uint16_t namespace_id) const;
   std::optional<std::uint32_t> NextInLine(std::uint16_t namespace_id);
   bool StartVictim(std::uint16_t namespace_id, std::uint32_t round);
+  void BeginVictim(Victim victim);
   void StepVictim(std::uint64_t bytes);
   void FinishVictim();
   void DropUnwalkable(const Victim& victim);
@@ -201,6 +260,8 @@ class StoreWriter {
   IndexWriter index_;
   std::unordered_map<std::uint16_t, Ghost> ghosts_;  // by namespace
   std::optional<Victim> victim_;
+  ScrubState scrub_;
+  std::optional<Recount> recount_;
   std::uint16_t writing_namespace_ = 0;  // its open segments are not evicted for index pages
   std::string touch_value_;
   std::string new_value_;  // of an append, outlives the eviction that making room may cause

@@ -1,6 +1,7 @@
 #include "core/shm/memory.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,6 +99,19 @@ Result<UniqueFd> OpenReadOnly(const UniqueFd& memory) {
   if (!fd.valid())
     return ErrnoStatus(errno, fmt::format("cannot reopen shared memory read-only ({})", path));
   return fd;
+}
+
+Result<UniqueFd> LockMemory(const UniqueFd& memory) {
+  // An open file description of its own: the memory's may be held by others, such as the service
+  // manager, for whom the lock would hold as well.
+  const std::string path = fmt::format("/proc/self/fd/{}", memory.get());
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd.valid())
+    return ErrnoStatus(errno, fmt::format("cannot reopen shared memory to lock it ({})", path));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK)
+    return Error(Code::kAborted, "another process is writing to this shared memory");
+  return ErrnoStatus(errno, "cannot lock shared memory");
 }
 
 Result<std::uint64_t> SealedSize(int fd) {

@@ -37,6 +37,11 @@ inline constexpr const char* kSharedHugePagesFile =
 // A read-only open file description of the same memory, for handing to readers.
 Result<UniqueFd> OpenReadOnly(const UniqueFd& memory);
 
+// Claims the memory for one writer: whoever asks again, here or in another process, gets kAborted
+// until the returned descriptor is closed, or the process that holds it has died. Advisory, and
+// about this function alone. Not inherited by programs that are executed; do not pass it on.
+Result<UniqueFd> LockMemory(const UniqueFd& memory);
+
 // Size in bytes; kDataLoss when `fd` is not a memfd sealed against shrinking (a peer that can
 // shrink it could kill us with SIGBUS).
 Result<std::uint64_t> SealedSize(int fd);

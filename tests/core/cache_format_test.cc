@@ -19,6 +19,7 @@ namespace {
 
 using testing::Random;
 using testing::RunSeed;
+using testing::SealFrozen;
 using testing::TestStore;
 
 TEST_CASE("format: a slot word gives back what it was made of") {
@@ -178,6 +179,7 @@ TEST_CASE("attach: geometry that does not fit the region is refused, each field 
     char before[sizeof(StoreHeader)];
     std::memcpy(before, static_cast<const void*>(&header), sizeof(before));
     c.damage(header);
+    SealFrozen(base);
     const auto view = StoreView::Of(base, bytes);
     CHECK(!view.ok());
     if (!view.ok()) {
@@ -188,6 +190,24 @@ TEST_CASE("attach: geometry that does not fit the region is refused, each field 
     std::memcpy(static_cast<void*>(&header), before, sizeof(before));
   }
   CHECK(StoreView::Of(base, bytes).ok());
+}
+
+TEST_CASE("attach: a flipped bit in what never changes is refused") {
+  TestStore store;
+  const std::uint64_t bytes = store.store().bytes();
+  auto* const base = reinterpret_cast<std::byte*>(&store.view().prefix());
+  for (const ByteRange& range : kFrozenRanges) {
+    for (std::uint64_t at = range.begin; at < range.end; ++at) {
+      CAPTURE(at);
+      base[at] ^= std::byte{0x10};
+      CHECK(!StoreView::Of(base, bytes).ok());
+      base[at] ^= std::byte{0x10};
+    }
+  }
+  store.view().prefix().hash_secret[0] ^= 1;
+  const auto view = StoreView::Of(base, bytes);
+  REQUIRE(!view.ok());
+  CHECK(view.status().message().find("the store's header is damaged") == 0);
 }
 
 TEST_CASE("attach: a store of another layout is refused with both numbers") {

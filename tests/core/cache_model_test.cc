@@ -80,11 +80,20 @@ class History {
     for (const std::string& problem : FindBrokenInvariants(store_.view())) FAIL(problem);
   }
 
+  void TakeOver() {
+    const RecoveryReport report = store_.TakeOver();
+    for (const std::string& damage : report.damage) FAIL(damage);
+    REQUIRE(report.republished == 0);
+    CheckSound();
+  }
+
   void Step() {
     const ModelNamespace& ns = profile_.namespaces[random_.Below(profile_.namespaces.size())];
     // Some keys are hot: the square of a uniform number.
     const std::uint64_t n = keys_.size();
     const std::string& key = keys_[random_.Below(n) * random_.Below(n) / n];
+    if (random_.OneIn(500)) TakeOver();
+    if (random_.OneIn(10)) store_.writer().Scrub(static_cast<std::uint32_t>(1 + random_.Below(300)));
     switch (random_.Below(26)) {
       case 0:
       case 1: Delete(ns, key); break;

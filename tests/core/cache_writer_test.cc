@@ -52,7 +52,7 @@ TEST_CASE("set: what it stores says who asked for it, under a CRC") {
   REQUIRE(ParseEntry(store.view(), SlotSegment(place->word), SlotOffset(place->word), &entry));
   CHECK((entry.header.version_origin >> 48U) == 513);
   CHECK(entry.header.origin_sequence == 0x5432'1fedU);
-  CHECK(entry.header.crc32c == testing::EntryCrc(entry));
+  CHECK(entry.header.crc32c == EntryCrc(entry));
   CHECK(store.view().header().in_flight.LoadRelaxed() == (std::uint64_t{513} << 48U | sequence));
 }
 

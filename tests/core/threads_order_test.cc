@@ -65,7 +65,7 @@ TEST_CASE("order: (I1) whenever a slot appears, its entry is complete and below 
       EntryView entry;
       const std::uint32_t segment = SlotSegment(place.word);
       REQUIRE(ParseEntry(store.view(), segment, SlotOffset(place.word), &entry));
-      REQUIRE(testing::EntryCrc(entry) == entry.header.crc32c);
+      REQUIRE(EntryCrc(entry) == entry.header.crc32c);
       REQUIRE(SlotOffset(place.word) + entry.bytes <=
               store.view().segment(segment).write_watermark.LoadRelaxed());
       ++checked;
@@ -91,7 +91,7 @@ TEST_CASE("order: below a write watermark there are only complete entries") {
       std::uint32_t offset = 0;
       for (EntryView entry; offset < header.write_watermark.LoadRelaxed(); ++checked) {
         REQUIRE(ParseEntry(store.view(), i, offset, &entry));
-        REQUIRE(testing::EntryCrc(entry) == entry.header.crc32c);
+        REQUIRE(EntryCrc(entry) == entry.header.crc32c);
         offset += static_cast<std::uint32_t>(entry.bytes);
       }
       REQUIRE(offset == header.write_watermark.LoadRelaxed());

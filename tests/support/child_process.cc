@@ -137,6 +137,12 @@ void ChildProcess::Kill(int signal) const {
   if (pid_ > 0) ::kill(pid_, signal);
 }
 
+bool ChildProcess::HasEnded() const {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid_;
+}
+
 int ChildProcess::Wait() {
   int status = 0;
   pid_t got = 0;

@@ -62,6 +62,8 @@ class ChildProcess {
   Channel& channel() { return channel_; }
   pid_t pid() const { return pid_; }
   void Kill(int signal) const;
+  // Whether it has ended; Wait() still has to be called.
+  bool HasEnded() const;
   // Waits for the end: the exit status, or minus the signal that ended it. Once.
   int Wait();
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/base/check.h"
-#include "core/base/crc32c.h"
+#include "core/cache/verify.h"
 
 namespace hearth::testing {
 
@@ -40,10 +40,16 @@ StoreView MakeReproducible(const cache::Store& store) {
     prefix.uuid[i] = static_cast<std::uint8_t>(0xa0 + i);
     store.view().header().boot_id[i] = static_cast<std::uint8_t>(0xb0 + i);
   }
+  SealFrozen(reinterpret_cast<std::byte*>(&prefix));
   return StoreView::OfUnpublished(reinterpret_cast<std::byte*>(&prefix));
 }
 
 }  // namespace
+
+void SealFrozen(std::byte* region) {
+  reinterpret_cast<cache::StoreHeader*>(region + cache::kStoreHeaderOffset)->frozen_crc32c =
+      cache::FrozenCrc(region);
+}
 
 TestStore::TestStore(const TestStoreOptions& options)
     : clock_(options.monotonic_ns),
@@ -52,6 +58,15 @@ TestStore::TestStore(const TestStoreOptions& options)
   auto writer = cache::StoreWriter::Create(view_, clock_);
   HEARTH_CHECK(writer.ok());
   writer_ = std::move(writer).value();
+}
+
+cache::RecoveryReport TestStore::TakeOver() {
+  writer_.reset();
+  cache::RecoveryReport report;
+  auto writer = cache::StoreWriter::Recover(view_, &report, clock_);
+  HEARTH_CHECK(writer.ok());
+  writer_ = std::move(writer).value();
+  return report;
 }
 
 cache::StoreReader TestStore::AttachedReader() const {
@@ -122,13 +137,8 @@ std::optional<SlotPlace> FindSlot(const StoreView& view, std::uint16_t namespace
   return std::nullopt;
 }
 
-std::uint32_t EntryCrc(const EntryView& entry) {
-  constexpr std::size_t kSkip = sizeof(entry.header.crc32c);
-  std::uint32_t crc =
-      Crc32c(0, reinterpret_cast<const char*>(&entry.header) + kSkip, sizeof(entry.header) - kSkip);
-  const std::byte* expiries = entry.key - cache::EntryExpiryBytes(entry.header.key_bits);
-  return Crc32c(crc, expiries,
-                static_cast<std::size_t>(entry.value - expiries) + entry.header.value_length);
+std::vector<std::string> FindBrokenInvariants(const StoreView& view) {
+  return cache::Verify(view, cache::VerifyMode::kStill).problems;
 }
 
 std::vector<std::string> CollidingKeys(const StoreView& view, std::uint16_t namespace_id,

@@ -29,6 +29,9 @@ struct TestStoreOptions {
   std::uint64_t monotonic_ns = 1'000'000'000'000U;  // of the clock, at store time 0
 };
 
+// Makes the checksum of what never changes right again, after a test has changed it.
+void SealFrozen(std::byte* region);
+
 class TestStore {
  public:
   explicit TestStore(const TestStoreOptions& options = {});
@@ -41,6 +44,9 @@ class TestStore {
   cache::StoreReader Reader() const { return cache::StoreReader(view_, clock_); }
   // Through a read-only mapping of its own, as another process would.
   cache::StoreReader AttachedReader() const;
+
+  // A new writer in the place of the old one, as after its death.
+  cache::RecoveryReport TakeOver();
 
   // Creates a namespace; aborts on an error.
   std::uint16_t Namespace(std::string_view name, const cache::NamespaceOptions& options = {});
@@ -74,9 +80,6 @@ std::vector<SlotPlace> AllSlots(const cache::StoreView& view);
 // The slot of a key; nothing when it has none.
 std::optional<SlotPlace> FindSlot(const cache::StoreView& view, std::uint16_t namespace_id,
                                   std::string_view key);
-
-// CRC of a parsed entry as it should be.
-std::uint32_t EntryCrc(const cache::EntryView& entry);
 
 // Every broken invariant, in words; empty for a sound store. REQUIRES: no change under way.
 std::vector<std::string> FindBrokenInvariants(const cache::StoreView& view);

@@ -207,11 +207,18 @@ func TestAttachRefuses(t *testing.T) {
 	for name, c := range cases {
 		w, _ := storetest.NewInMemory(storetest.Options{})
 		c.harm(w.Region)
+		storetest.SealFrozen(w.Region)
 		if _, err := index.Attach(w.Region); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 	w, _ := storetest.NewInMemory(storetest.Options{})
+	secret := w.Region.Word(layout.RegionPrefixHashSecret)
+	secret.Store(secret.Load() ^ 1<<20)
+	if _, err := index.Attach(w.Region); !errors.Is(err, index.ErrCorrupt) || !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("a flipped bit in the header: %v", err)
+	}
+	w, _ = storetest.NewInMemory(storetest.Options{})
 	w.Region.Word32(layout.RegionPrefixLayoutVersion).Store(9)
 	_, err := index.Attach(w.Region)
 	var mismatch *index.MismatchError

@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/hearthd/hearth/go-binding/internal/layout"
 	"github.com/hearthd/hearth/go-binding/internal/shm"
@@ -66,3 +67,24 @@ func CheckRegion(region *shm.Region, kind, version uint32, fingerprint uint64) e
 	}
 	return nil
 }
+
+// frozen are the bytes of a store's region that never change: the prefix without magic, state and
+// epoch, and the header up to its checksum.
+var frozen = [...]struct{ begin, end uint64 }{
+	{layout.RegionPrefixHeaderBytes, layout.RegionPrefixState},
+	{layout.RegionPrefixKind, layout.RegionPrefixEpoch},
+	{layout.RegionPrefixHashSecret, layout.StoreHeaderOffset + layout.StoreHeaderFrozenCrc32c},
+}
+
+// FrozenCRC is what the checksum of a store's frozen bytes must be. The region has a whole header.
+func FrozenCRC(region *shm.Region) uint32 {
+	crc := uint32(0)
+	for _, r := range frozen {
+		bytes := make([]byte, r.end-r.begin)
+		region.CopyOut(bytes, r.begin)
+		crc = crc32.Update(crc, castagnoli, bytes)
+	}
+	return crc
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

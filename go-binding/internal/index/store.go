@@ -56,6 +56,9 @@ func Attach(region *shm.Region) (*Store, error) {
 		return nil, fmt.Errorf("%w: the store has %d bytes, fewer than its header", ErrCorrupt, region.Size())
 	}
 	at := func(field uint64) uint64 { return layout.StoreHeaderOffset + field }
+	if want := region.U32(at(layout.StoreHeaderFrozenCrc32c)); want != FrozenCRC(region) {
+		return nil, fmt.Errorf("%w: the checksum of the store's header is wrong", ErrCorrupt)
+	}
 	bits := uint64(region.U32(at(layout.StoreHeaderDirectoryBits)))
 	s := &Store{
 		region:          region,

@@ -11,7 +11,7 @@ const (
 	RegionKindSession     = 0x2
 	RegionStateLive       = 0x1
 	StoreLayoutVersion    = 0x1
-	StoreFingerprint      = 0xb415f014b31d7136
+	StoreFingerprint      = 0x83b7f0ded803fbdf
 	StoreHeaderOffset     = 0x80
 	StoreHeaderBytes      = 0x1000
 	MinKeyBytes           = 0x1
@@ -122,6 +122,7 @@ const (
 	StoreHeaderBootId               = 0x38
 	StoreHeaderClockMonotonicBaseNs = 0x48
 	StoreHeaderClockRealtimeBaseNs  = 0x50
+	StoreHeaderFrozenCrc32c         = 0x58
 	StoreHeaderLastVersion          = 0x80
 	StoreHeaderInFlight             = 0x88
 	StoreHeaderEntryCount           = 0x90
@@ -134,6 +135,7 @@ const (
 	StoreHeaderSplitOldPage         = 0xc8
 	StoreHeaderSplitLowPage         = 0xd0
 	StoreHeaderSplitHighPage        = 0xd8
+	StoreHeaderReplacedSlot         = 0xe0
 )
 
 // Size and field offsets of Bucket, in bytes.
@@ -165,6 +167,8 @@ const (
 	SegmentHeaderEntryCount       = 0x24
 	SegmentHeaderSequence         = 0x28
 	SegmentHeaderSealHash         = 0x30
+	SegmentHeaderDeadEntries      = 0x38
+	SegmentHeaderMark             = 0x3c
 )
 
 // Size and field offsets of EntryHeader, in bytes.

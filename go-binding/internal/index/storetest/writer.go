@@ -158,7 +158,13 @@ func (w *Writer) writeHeader() {
 	w.put64(at+layout.StoreHeaderDataOffset, w.plan.data)
 	w.put64(at+layout.StoreHeaderMaxValueBytes, w.options.MaxValueBytes)
 	w.put64(at+layout.StoreHeaderClockMonotonicBaseNs, monotonic())
+	SealFrozen(w.Region)
 	w.Beat()
+}
+
+// SealFrozen makes the checksum of what never changes right again, after a test has changed it.
+func SealFrozen(region *shm.Region) {
+	region.Word32(layout.StoreHeaderOffset + layout.StoreHeaderFrozenCrc32c).Store(index.FrozenCRC(region))
 }
 
 func monotonic() uint64 {
