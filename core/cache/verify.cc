@@ -169,6 +169,7 @@ Problem Verifier::LookAtSlot(std::uint64_t index, std::uint32_t home, const Slot
   if ((word & kSlotUsed) == 0) return fmt::format("slot {:#x} lacks the used flag", word);
   if (segment >= view_.segment_count())
     return fmt::format("slot {:#x} points at segment {}", word, segment);
+  // SYNC acquire segment-generation: the segment's header is of this generation or a later one.
   const std::uint64_t state = view_.segment(segment).state_generation.LoadAcquire();
   if ((SegmentGenerationOf(state) & kSlotGenerationMask) != SlotGeneration(word))
     return fmt::format("(I2) slot {:#x} has generation {}, its segment {} has {}", word,
@@ -240,6 +241,7 @@ void Verifier::VerifySegment(std::uint32_t segment) {
 
 Problem Verifier::LookAtHeader(std::uint32_t segment) const {
   const SegmentHeader& header = view_.segment(segment);
+  // SYNC acquire segment-generation: the header is of this generation or a later one.
   const std::uint64_t word = header.state_generation.LoadAcquire();
   const SegmentState state = SegmentStateOf(word);
   if (header.mark != kSegmentMark)
@@ -261,6 +263,7 @@ Problem Verifier::LookAtHeader(std::uint32_t segment) const {
 // Entry after entry, dead ones too.
 Problem Verifier::WalkSegment(std::uint32_t segment) const {
   const SegmentHeader& header = view_.segment(segment);
+  // SYNC acquire segment-generation: the bytes belong to this generation or a later one.
   const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadAcquire());
   const std::uint32_t end = header.write_watermark.LoadRelaxed();
   const std::uint32_t owner = header.namespace_id;
