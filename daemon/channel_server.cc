@@ -163,24 +163,28 @@ cache::Origin ChannelServer::OriginOf(const ipc::RequestHeader& request) const {
   return {.channel = session_->origins[channel_], .sequence = request.sequence};
 }
 
-Status ChannelServer::CheckNamespace(std::uint32_t id) const {
+Status ChannelServer::CheckNamespace(std::uint32_t handle) const {
   const cache::StoreView& view = environment_.writer->view();
-  // Checked in 32 bits: the writer's ids have 16.
-  if (id < view.namespace_capacity() &&
-      view.namespace_record(id).state.LoadRelaxed() ==
-          static_cast<std::uint32_t>(cache::NamespaceState::kLive))
+  // One that was dropped has another state word, also when its id has a new namespace.
+  if (const std::uint16_t id = cache::NamespaceIdOf(handle);
+      id < view.namespace_capacity() &&
+      view.namespace_record(id).state.LoadRelaxed() == cache::LiveWordOf(handle))
     return Status::Ok();
-  return Error(Code::kNotFound, "no namespace with id {}", id);
+  return Error(Code::kNotFound, "no namespace with id {}", handle);
 }
 
-Status ChannelServer::MayWrite(std::uint32_t namespace_id) const {
-  HEARTH_TRY(CheckNamespace(namespace_id));
-  if (namespace_id < session_->may_write.size() && session_->may_write[namespace_id])
-    return Status::Ok();
-  const cache::NamespaceRecord& record = environment_.writer->view().namespace_record(namespace_id);
+Status ChannelServer::MayWrite(std::uint32_t handle) const {
+  HEARTH_TRY(CheckNamespace(handle));
+  const std::uint16_t id = cache::NamespaceIdOf(handle);
+  const std::string_view name =
+      cache::NamespaceName(environment_.writer->view().namespace_record(id));
+  if (id >= session_->may_write.size()) session_->may_write.resize(std::size_t{id} + 1);
+  Session::WriteRight& right = session_->may_write[id];
+  if (!right.known || right.handle != handle)
+    right = {.handle = handle, .known = true, .granted = session_->rights.MayWrite(name)};
+  if (right.granted) return Status::Ok();
   return Error(Code::kPermissionDenied, "uid {} may not write to namespace '{}'",
-               session_->peer.uid,
-               std::string_view(reinterpret_cast<const char*>(record.name), record.name_length));
+               session_->peer.uid, name);
 }
 
 Status ChannelServer::ExecuteTouch(const ipc::RequestHeader& request) {

@@ -81,8 +81,8 @@ class ChannelServer {
   Status ExecuteCall(const ipc::RequestHeader& request);
   cache::Origin OriginOf(const ipc::RequestHeader& request) const;
   // OK, or the refusal.
-  Status CheckNamespace(std::uint32_t id) const;
-  Status MayWrite(std::uint32_t namespace_id) const;
+  Status CheckNamespace(std::uint32_t handle) const;
+  Status MayWrite(std::uint32_t handle) const;
 
   Status Answer(const ipc::RequestHeader& request, std::uint64_t version,
                 std::string_view payload = {});

@@ -60,6 +60,9 @@ Status Control::Init() {
   HEARTH_ASSIGN(gone_event_, MakeEventFd());
   HEARTH_ASSIGN(gone_source_, EventSource::Io(loop_, gone_event_.get(), EPOLLIN,
                                               [this](std::uint32_t) { OnGone(); }));
+  HEARTH_ASSIGN(changed_event_, MakeEventFd());
+  HEARTH_ASSIGN(changed_source_, EventSource::Io(loop_, changed_event_.get(), EPOLLIN,
+                                                 [this](std::uint32_t) { OnChanged(); }));
   return Status::Ok();
 }
 
@@ -203,6 +206,12 @@ bool Control::Dispatch(Connection& connection, const ipc::ClientMessage& message
   if (const auto* body = std::get_if<ipc::OpenMethod>(&message.body))
     return answer(OpenMethod(connection, body->name));
   if (std::holds_alternative<ipc::StatusRequest>(message.body)) return answer(Report(connection));
+  if (const auto* body = std::get_if<ipc::ListNamespaces>(&message.body))
+    return answer(ListNamespaces(connection, body->from_id));
+  if (const auto change = NamespaceChangeIn(message)) {
+    const Status begun = BeginChange(connection, request, *change);
+    return begun.ok() || AnswerError(connection, request, begun);
+  }
   return AnswerError(
       connection, request,
       Error(Code::kUnimplemented, "this hearthd ({}) does not know the request", kVersion));
@@ -211,16 +220,16 @@ bool Control::Dispatch(Connection& connection, const ipc::ClientMessage& message
 // --------------------------------------------------------------------------------------- requests
 Result<ipc::NamespaceInfo> Control::OpenNamespace(const Connection& connection,
                                                   const std::string& name) {
-  const StoreConfig& config = connection.store->config();
-  for (std::size_t i = 0; i < config.namespaces.size(); ++i) {
-    if (config.namespaces[i].name != name) continue;
-    return ipc::NamespaceInfo{
-        .id = static_cast<std::uint16_t>(i + 1),
-        .name = name,
-        .writable = connection.rights.MayWrite(name),
-        .max_value_bytes = connection.store->store().view().max_value_bytes()};
-  }
-  return Error(Code::kNotFound, "no namespace '{}' in store '{}'", name, config.name);
+  const auto handle = connection.store->FindNamespace(name);
+  if (!handle)
+    return Error(Code::kNotFound, "no namespace '{}' in store '{}'", name,
+                 connection.store->config().name);
+  return ipc::NamespaceInfo{
+      .id = cache::NamespaceIdOf(*handle),
+      .name = name,
+      .writable = connection.rights.MayWrite(name),
+      .max_value_bytes = connection.store->store().view().max_value_bytes(),
+      .incarnation = static_cast<std::uint16_t>(*handle >> cache::kNamespaceIncarnationShift)};
 }
 
 Result<ipc::MethodInfo> Control::OpenMethod(const Connection& connection, const std::string& name) {

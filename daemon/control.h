@@ -124,6 +124,16 @@ class Control {
   Result<ipc::NamespaceInfo> OpenNamespace(const Connection& connection, const std::string& name);
   Result<ipc::MethodInfo> OpenMethod(const Connection& connection, const std::string& name);
   Result<ipc::StatusReport> Report(const Connection& connection);
+
+  // control_namespaces.cc. A change is asked for here, made by the writer thread, and answered when
+  // that has said so.
+  using NamespaceRequest = StoreService::NamespaceRequest;
+  static std::optional<NamespaceRequest> NamespaceChangeIn(const ipc::ClientMessage& message);
+  Result<ipc::NamespaceList> ListNamespaces(const Connection& connection, std::uint16_t from_id);
+  Status BeginChange(const Connection& connection, std::uint32_t request_id,
+                     const NamespaceRequest& request);
+  void OnChanged();
+
   // Logs, and is the refusal.
   Status Denied(const Connection& connection, const std::string& what);
   std::optional<std::uint16_t> TakeOrigin();
@@ -151,6 +161,8 @@ class Control {
   EventSource retry_source_;
   UniqueFd gone_event_;
   EventSource gone_source_;
+  UniqueFd changed_event_;
+  EventSource changed_source_;
   EventSource hello_timer_;
   EventSource log_timer_;
   Users users_;
@@ -167,6 +179,14 @@ class Control {
 
   std::mutex mutex_;
   std::vector<std::pair<std::uint64_t, Status>> gone_;  // guarded by mutex_
+  // A change of a namespace that the writer thread is through with.
+  struct Changed {
+    std::uint64_t connection_id;
+    std::uint32_t request_id;
+    std::string log_line;  // empty: not worth one
+    Result<ipc::NamespaceStatus> result;
+  };
+  std::vector<Changed> changed_;  // guarded by mutex_
 };
 
 }  // namespace hearth::daemon

@@ -143,10 +143,6 @@ Result<std::shared_ptr<Session>> Control::MakeSession(const Connection& connecti
   session->store = store.config().name;
   session->rights = connection.rights;
   session->connected_at_ns = MonotonicNanosNow();
-  // Ids are given in the order of the configuration, from 1.
-  session->may_write.push_back(false);
-  for (const NamespaceConfig& item : store.config().namespaces)
-    session->may_write.push_back(connection.rights.MayWrite(item.name));
   session->may_call.push_back(false);
   for (std::uint32_t id = 1; id <= environment_.methods->size(); ++id)
     session->may_call.push_back(connection.rights.MayCall(environment_.methods->Find(id)->name));

@@ -16,15 +16,23 @@
 
 namespace hearth::daemon {
 
-// Created by the control thread, then read-only but for `operations`. The writer thread lets go of
-// it first (StoreService::OnGone), then the control thread destroys it.
+// Created by the control thread, then read-only but for `operations` and `may_write`, which are the
+// writer thread's. That lets go of it first (StoreService::OnGone), then the control thread
+// destroys it.
 struct Session {
   std::uint64_t id = 0;
   Peer peer;
   std::string client_name;
   std::string store;
   Rights rights;
-  std::vector<bool> may_write;         // by namespace id
+  // By namespace id: whether the session may write to the namespace with this handle, as far as
+  // anybody has asked.
+  struct WriteRight {
+    std::uint32_t handle = 0;
+    bool known = false;
+    bool granted = false;
+  };
+  std::vector<WriteRight> may_write;
   std::vector<bool> may_call;          // by method id
   std::vector<std::uint16_t> origins;  // of each channel; unique among live channels of a store
   std::shared_ptr<ipc::SharedBudget> user_memory;  // of all sessions of the uid; null for no limit

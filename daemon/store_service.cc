@@ -26,6 +26,7 @@ constexpr std::uint64_t kDrainNs = 5'000'000;
 constexpr std::uint32_t kTouchesPerStep = 64;  // of a drain, between two rounds of requests
 constexpr std::uint32_t kChannelsPerStep = 64;
 constexpr std::uint32_t kChannelsPerDrain = 512;       // the next one goes on where this one ended
+constexpr std::uint64_t kReclaimBytes = 64 * kKiB;     // walked between two rounds while idle
 constexpr std::uint64_t kStopGraceNs = 1'000'000'000;  // for clients that never stop publishing
 constexpr std::uint64_t kWakeTag = 0;                  // epoll data; sessions use their id, from 1
 
@@ -68,15 +69,7 @@ Result<std::unique_ptr<StoreService>> StoreService::Create(const StoreConfig& co
 
 Status StoreService::Init() {
   HEARTH_ASSIGN(writer_, cache::StoreWriter::Create(store_.view()));
-  for (const NamespaceConfig& item : config_.namespaces) {
-    const auto id = writer_->CreateNamespace(item.name, {.hard_ttl_ms = item.hard_ttl_ms,
-                                                         .soft_ttl_ms = item.soft_ttl_ms,
-                                                         .quota_min_bytes = item.quota_min_bytes,
-                                                         .quota_max_bytes = item.quota_max_bytes,
-                                                         .evict = item.evict,
-                                                         .strict = item.strict});
-    if (!id.ok()) return id.status();
-  }
+  HEARTH_TRY(DeclareNamespaces());
   HEARTH_ASSIGN(wake_, MakeEventFd());
   epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_.valid()) return ErrnoStatus(errno, "cannot create an epoll instance");
@@ -105,22 +98,21 @@ void StoreService::Stop() {
   thread_.join();
 }
 
-void StoreService::Add(std::shared_ptr<Session> session) {
+void StoreService::Post(Command command) {
   {
     std::lock_guard lock(mutex_);
-    commands_.push_back({.add = std::move(session)});
+    commands_.push_back(std::move(command));
     has_commands_.StoreRelaxed(1);
   }
   RingEventFd(wake_.get());
 }
 
+void StoreService::Add(std::shared_ptr<Session> session) {
+  Post({.add = std::move(session), .remove = 0, .work = nullptr});
+}
+
 void StoreService::Remove(std::uint64_t session_id) {
-  {
-    std::lock_guard lock(mutex_);
-    commands_.push_back({.add = nullptr, .remove = session_id});
-    has_commands_.StoreRelaxed(1);
-  }
-  RingEventFd(wake_.get());
+  Post({.add = nullptr, .remove = session_id, .work = nullptr});
 }
 
 ipc::StoreStatus StoreService::Report() const {
@@ -139,17 +131,7 @@ ipc::StoreStatus StoreService::Report() const {
       .namespaces = {},
       .operations = operations_.LoadRelaxed()};
   std::copy(std::begin(view.prefix().uuid), std::end(view.prefix().uuid), report.uuid.begin());
-  for (std::size_t i = 0; i < config_.namespaces.size(); ++i) {
-    const NamespaceConfig& item = config_.namespaces[i];
-    const auto id = static_cast<std::uint16_t>(i + 1);
-    report.namespaces.push_back({.id = id,
-                                 .name = item.name,
-                                 .used_bytes = view.namespace_record(id).used_bytes.LoadRelaxed(),
-                                 .quota_max_bytes = item.quota_max_bytes,
-                                 .hard_ttl_ms = item.hard_ttl_ms,
-                                 .soft_ttl_ms = item.soft_ttl_ms,
-                                 .evicts = item.evict});
-  }
+  ReportNamespaces(&report);
   return report;
 }
 
@@ -190,6 +172,7 @@ void StoreService::Run() {
       continue;
     }
     if (now >= next_drain && !stopping) continue;  // first to the end of the drain
+    if (!stopping && writer_->Reclaim(kReclaimBytes)) continue;
     std::erase_if(polled_, [this](Served* quiet) { return AnnounceSleep(*quiet); });
     if (!polled_.empty()) continue;
     // Looking at the bells while busy takes their edges, also the one of a command.
@@ -215,6 +198,7 @@ void StoreService::RunCommands() {
       if (const Status added = AddServed(std::move(command.add)); !added.ok()) LetGo(id, added);
     }
     if (command.remove != 0) LetGo(command.remove, Status::Ok());
+    if (command.work) command.work();
   }
 }
 

@@ -7,8 +7,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "core/base/atomic.h"
@@ -19,6 +22,7 @@
 #include "core/module/method_registry.h"
 #include "daemon/channel_server.h"
 #include "daemon/config.h"
+#include "daemon/namespace_names.h"
 #include "daemon/session.h"
 #include "daemon/spin_policy.h"
 #include "ipc/control_message.h"
@@ -52,6 +56,21 @@ class StoreService {
   void Add(std::shared_ptr<Session> session);
   void Remove(std::uint64_t session_id);
 
+  // Changes a namespace, or makes one. Asynchronous; thread-safe. `done` is called on the writer
+  // thread when it has happened, or could not, with the namespace as it is then; never after
+  // Stop().
+  using NamespaceRequest = std::variant<ipc::CreateNamespace, ipc::AlterNamespace,
+                                        ipc::DropNamespace, ipc::FlushNamespace>;
+  using OnAdministered = std::function<void(const Result<ipc::NamespaceStatus>&)>;
+  void Administer(NamespaceRequest request, OnAdministered done);
+
+  // The handle of a live namespace. Thread-safe.
+  std::optional<std::uint32_t> FindNamespace(std::string_view name) const {
+    return names_.Find(name);
+  }
+  // Some of them, by id, from that id on. Thread-safe.
+  ipc::NamespaceList ListNamespaces(std::uint16_t from_id) const;
+
   // What `hearth status` shows. Thread-safe.
   ipc::StoreStatus Report() const;
 
@@ -69,11 +88,19 @@ class StoreService {
   struct Command {
     std::shared_ptr<Session> add;
     std::uint64_t remove = 0;
+    std::function<void()> work;
   };
 
   StoreService(StoreConfig config, const LimitsConfig& limits,
                const module::MethodRegistry* methods, OnGone on_gone, cache::Store store);
   Status Init();
+  void Post(Command command);
+
+  // store_namespaces.cc
+  Status DeclareNamespaces();
+  Result<ipc::NamespaceStatus> Execute(const NamespaceRequest& request);
+  ipc::NamespaceStatus Describe(std::uint16_t id, std::string name) const;
+  void ReportNamespaces(ipc::StoreStatus* report) const;
 
   void Run();
   void RunCommands();
@@ -104,6 +131,7 @@ class StoreService {
   OnGone on_gone_;
   cache::Store store_;
   std::unique_ptr<cache::StoreWriter> writer_;
+  NamespaceNames names_;
 
   UniqueFd epoll_;
   UniqueFd wake_;  // eventfd: commands are waiting

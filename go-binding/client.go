@@ -96,21 +96,21 @@ func (c *Client) Namespace(name string) (*Namespace, error) {
 // NamespaceContext is Namespace with a context, whose deadline, if it has one, takes the place of the 5
 // seconds.
 func (c *Client) NamespaceContext(ctx context.Context, name string) (*Namespace, error) {
-	if n := (*c.namespaces.Load())[name]; n != nil {
+	if n := (*c.namespaces.Load())[name]; n != nil && c.store.Live(&n.view) {
 		return n, nil
 	}
 	answer, err := c.control.OpenNamespace(ctx, name)
 	if err != nil {
 		return nil, c.nameError(ctx, "open namespace", name, ErrUnknownNamespace, err)
 	}
-	view, err := c.store.Namespace(uint16(answer.ID))
+	view, err := c.store.Namespace(answer.ID)
 	if err != nil {
 		return nil, c.nameError(ctx, "open namespace", name, ErrUnknownNamespace, err)
 	}
 	c.names.Lock()
 	defer c.names.Unlock()
 	known := maps.Clone(*c.namespaces.Load())
-	if n := known[name]; n != nil {
+	if n := known[name]; n != nil && n.view.Handle == view.Handle {
 		return n, nil
 	}
 	n := &Namespace{client: c, store: c.store, name: name, view: view, writable: answer.Writable,
@@ -238,6 +238,9 @@ func operationError(op, name string, traceID [16]byte, result *session.Result) e
 	switch e.Code {
 	case CodeNotFound:
 		e.sentinel = ErrNotFound
+		if e.Execution == NotStarted {
+			e.sentinel = ErrUnknownNamespace
+		}
 		if op == "call" {
 			e.sentinel = nil // the method's own answer
 			if e.Execution == NotStarted {
@@ -286,6 +289,12 @@ func (e *Error) failed(failure error) error {
 		e.Code = CodeInternal
 	}
 	return e
+}
+
+// stated says whether the error is an answer of hearthd's.
+func stated(err error) bool {
+	var answer *control.Error
+	return errors.As(err, &answer)
 }
 
 func contextCode(err error) Code {

@@ -32,6 +32,11 @@
 // applied in the order of the calls. They are visible when [Client.Flush] has returned, to this
 // process as well; until then a read may return the old value.
 //
+// [Namespace.Flush] removes everything that was written before, in one step. Namespaces are made and
+// dropped while hearthd runs ([Client.CreateNamespace], [Client.DropNamespace]); a Namespace of one
+// that was dropped misses every read and fails every write with ErrUnknownNamespace, also when there
+// is another one of the same name.
+//
 // Entries expire by the host's monotonic clock, which no clock step moves, whether hearthd runs or
 // not. (A process in a Linux time namespace of its own has another such clock: its deadlines and
 // expiries are off by the difference.)
@@ -67,7 +72,7 @@
 //	ErrInvalidKey              INVALID_ARGUMENT      1 to 1024 bytes
 //	ErrInvalidTTL              INVALID_ARGUMENT      positive, soft not above hard
 //	ErrValueTooLarge           INVALID_ARGUMENT      Namespace.MaxValueBytes, Info.MaxMessageBytes
-//	ErrUnknownNamespace        NOT_FOUND             hearthd's configuration
+//	ErrUnknownNamespace        NOT_FOUND             hearthd's configuration, CreateNamespace; or it was dropped
 //	ErrUnknownStore            NOT_FOUND             hearthd's configuration
 //	ErrUnknownMethod           NOT_FOUND             a module that is not loaded
 //	ErrIncompatible            FAILED_PRECONDITION   update the older side; *IncompatibleError names both

@@ -13,7 +13,7 @@ import (
 var (
 	// ErrNotFound: the key does not exist, or has expired.
 	ErrNotFound = errors.New("hearth: no such key")
-	// ErrExists: the key of an Add is there.
+	// ErrExists: the key of an Add is there, or the namespace that was to be created.
 	ErrExists = errors.New("hearth: the key exists")
 	// ErrVersionMismatch: the entry has another version than CompareAndSwap was told to expect.
 	ErrVersionMismatch = errors.New("hearth: the entry has another version")
@@ -31,7 +31,7 @@ var (
 	ErrInvalidTTL = errors.New("hearth: invalid TTL")
 	// ErrValueTooLarge: the value is longer than Namespace.MaxValueBytes, or a message than hearthd takes.
 	ErrValueTooLarge = errors.New("hearth: the value is too large")
-	// ErrUnknownNamespace: hearthd has no such namespace.
+	// ErrUnknownNamespace: hearthd has no such namespace, or no longer.
 	ErrUnknownNamespace = errors.New("hearth: no such namespace")
 	// ErrUnknownStore: hearthd has no such store.
 	ErrUnknownStore = errors.New("hearth: no such store")
@@ -112,7 +112,8 @@ func (e Execution) String() string {
 // Error is a failed operation. Get one with errors.As.
 type Error struct {
 	// Op is "get", "set", "delete", "touch", "add", "replace", "compare and swap", "increment",
-	// "decrement", "append", "call", "flush", "open namespace", "open method" or "dial".
+	// "decrement", "append", "call", "flush", "open namespace", "create namespace", "alter namespace",
+	// "drop namespace", "flush namespace", "open method" or "dial".
 	Op string
 	// Name is the key, the method, the namespace or the socket. It is not part of Error(), because keys
 	// can be personal and errors end in logs.

@@ -145,7 +145,7 @@ func (n *Namespace) Get(ctx context.Context, key string) ([]byte, error) {
 // ask reads through hearthd. The value goes through a buffer of its own, so that dst may stay on the
 // caller's stack.
 func (n *Namespace) ask(ctx context.Context, dst []byte, key string) ([]byte, Metadata, error) {
-	r := session.Request{Op: layout.OpGet, Target: uint32(n.view.ID), Key: key, Space: 1 << 12,
+	r := session.Request{Op: layout.OpGet, Target: n.view.Handle, Key: key, Space: 1 << 12,
 		Limit: n.maxValueBytes}
 	keyBody(&r, key)
 	trace := stamp(ctx, &r)

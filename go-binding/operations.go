@@ -138,7 +138,7 @@ func (n *Namespace) count(ctx context.Context, op, key string, delta int64, opti
 	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
 		return 0, 0, n.invalidKey(ctx, op, key)
 	}
-	r := session.Request{Op: layout.OpIncrement, Target: uint32(n.view.ID), Key: key,
+	r := session.Request{Op: layout.OpIncrement, Target: n.view.Handle, Key: key,
 		BodyLength: layout.IncrementBodySize}
 	hard, soft := uint64(layout.TTLDefault), uint64(layout.TTLDefault)
 	for i := range options {
@@ -180,7 +180,7 @@ func (n *Namespace) Append(ctx context.Context, key string, value []byte) (versi
 	if uint64(len(value)) > n.maxValueBytes {
 		return 0, tooLarge(ctx, "append", key, uint64(len(value)), n.maxValueBytes)
 	}
-	r := session.Request{Op: layout.OpAppend, Target: uint32(n.view.ID), Key: key, Value: value,
+	r := session.Request{Op: layout.OpAppend, Target: n.view.Handle, Key: key, Value: value,
 		BodyLength: layout.AppendBodySize}
 	binary.LittleEndian.PutUint32(r.Body[layout.AppendBodyKeyLength:], uint32(len(key)))
 	binary.LittleEndian.PutUint32(r.Body[layout.AppendBodyValueLength:], uint32(len(value)))

@@ -103,7 +103,7 @@ func (n *Namespace) setRequest(ctx context.Context, op, key string, value []byte
 	if !ok {
 		return session.Request{}, invalidTTL(ctx, op, key)
 	}
-	r := session.Request{Op: layout.OpSet, Target: uint32(n.view.ID), Key: key, Value: value,
+	r := session.Request{Op: layout.OpSet, Target: n.view.Handle, Key: key, Value: value,
 		BodyLength: layout.SetBodySize}
 	binary.LittleEndian.PutUint64(r.Body[layout.SetBodyHardTtlMs:], hard)
 	binary.LittleEndian.PutUint64(r.Body[layout.SetBodySoftTtlMs:], soft)
@@ -120,7 +120,7 @@ func (n *Namespace) Delete(ctx context.Context, key string) (existed bool, err e
 	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
 		return false, n.invalidKey(ctx, "delete", key)
 	}
-	r := session.Request{Op: layout.OpDelete, Target: uint32(n.view.ID), Key: key}
+	r := session.Request{Op: layout.OpDelete, Target: n.view.Handle, Key: key}
 	keyBody(&r, key)
 	trace := stamp(ctx, &r)
 	var result session.Result
@@ -139,7 +139,7 @@ func (n *Namespace) DeleteAsync(ctx context.Context, key string) error {
 	if len(key) < layout.MinKeyBytes || len(key) > layout.MaxKeyBytes {
 		return n.invalidKey(ctx, "delete", key)
 	}
-	r := session.Request{Op: layout.OpDelete, Target: uint32(n.view.ID), Key: key}
+	r := session.Request{Op: layout.OpDelete, Target: n.view.Handle, Key: key}
 	keyBody(&r, key)
 	return n.start(ctx, &r, "delete", key)
 }
@@ -156,7 +156,7 @@ func (n *Namespace) Touch(ctx context.Context, key string, options ...SetOption)
 	if !ok {
 		return invalidTTL(ctx, "touch", key)
 	}
-	r := session.Request{Op: layout.OpTouch, Target: uint32(n.view.ID), Key: key, BodyLength: layout.TouchBodySize}
+	r := session.Request{Op: layout.OpTouch, Target: n.view.Handle, Key: key, BodyLength: layout.TouchBodySize}
 	binary.LittleEndian.PutUint64(r.Body[layout.TouchBodyHardTtlMs:], hard)
 	binary.LittleEndian.PutUint64(r.Body[layout.TouchBodySoftTtlMs:], soft)
 	binary.LittleEndian.PutUint32(r.Body[layout.TouchBodyKeyLength:], uint32(len(key)))

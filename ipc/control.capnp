@@ -24,6 +24,13 @@ struct ClientMessage {
     openNamespace @2 :OpenNamespace;
     openMethod @3 :OpenMethod;
     status @4 :StatusRequest;
+    createNamespace @5 :NamespaceSettings;
+    alterNamespace @6 :AlterNamespace;
+    dropNamespace @7 :NamespaceName;
+    flushNamespace @8 :NamespaceName;
+    # These four are answered with namespaceStatus when they are done, which may be after the answers
+    # to later requests.
+    listNamespaces @9 :ListNamespaces;
   }
 }
 
@@ -38,6 +45,9 @@ struct ServerMessage {
     status @5 :Status;
     ended @6 :Error;
     # The session is over, and why; the socket is closed next.
+    namespaceStatus @7 :NamespaceStatus;
+    # The namespace that was created, altered, dropped or flushed, as it is afterwards.
+    namespaceList @8 :NamespaceList;
   }
 }
 
@@ -93,6 +103,43 @@ struct NamespaceInfo {
   name @1 :Text;
   writable @2 :Bool;
   maxValueBytes @3 :UInt64;
+  incarnation @4 :UInt16;
+  # How many namespaces have had the id before. Requests name a namespace by both.
+}
+
+struct NamespaceSettings {
+  name @0 :Text;
+  hardTtlMs @1 :UInt64;
+  softTtlMs @2 :UInt64;
+  # Of entries that ask for none; 0 = none.
+  quotaMinBytes @3 :UInt64;
+  quotaMaxBytes @4 :UInt64;
+  # 0 = the whole store.
+  refuseWhenFull @5 :Bool;
+  # Instead of evicting.
+  strict @6 :Bool;
+}
+
+struct AlterNamespace {
+  settings @0 :NamespaceSettings;
+  fields @1 :UInt32;
+  # Which settings change, the others stay: bit N is the field @N of NamespaceSettings. Bit 0, the
+  # name, and unknown bits are INVALID_ARGUMENT.
+}
+
+struct NamespaceName {
+  name @0 :Text;
+}
+
+struct ListNamespaces {
+  fromId @0 :UInt16;
+}
+
+struct NamespaceList {
+  namespaces @0 :List(NamespaceStatus);
+  # By id.
+  nextId @1 :UInt32;
+  # Where to go on; 0 = these were the last.
 }
 
 struct OpenMethod {
@@ -166,6 +213,8 @@ struct NamespaceStatus {
   hardTtlMs @4 :UInt64;
   softTtlMs @5 :UInt64;
   evicts @6 :Bool;
+  strict @7 :Bool;
+  quotaMinBytes @8 :UInt64;
 }
 
 struct SessionStatus {

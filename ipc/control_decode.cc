@@ -20,6 +20,9 @@ constexpr std::size_t kFramingBytes = 8;
 
 std::string Bytes(capnp::Text::Reader text) { return {text.cStr(), text.size()}; }
 
+// Longer than any namespace's name, so that a name that is too long stays one.
+constexpr std::size_t kNameBytes = 64;
+
 // For text that ends up on somebody's terminal or in a log.
 std::string Printable(capnp::Text::Reader text) {
   std::string out = Bytes(text);
@@ -51,6 +54,11 @@ Hello Read(wire::Hello::Reader from) {
   return to;
 }
 
+// The name of a namespace that is to be changed: it may end up in the log.
+std::string Name(capnp::Text::Reader text) {
+  return std::string(CutUtf8(Printable(text), kNameBytes));
+}
+
 ErrorReply Read(wire::Error::Reader from) {
   ErrorReply to;
   to.code = static_cast<Code>(from.getCode());
@@ -80,15 +88,31 @@ Welcome Read(wire::Welcome::Reader from) {
 }
 
 NamespaceInfo Read(wire::NamespaceInfo::Reader from) {
-  return {from.getId(), Printable(from.getName()), from.getWritable(), from.getMaxValueBytes()};
+  return {from.getId(), Printable(from.getName()), from.getWritable(), from.getMaxValueBytes(),
+          from.getIncarnation()};
+}
+
+NamespaceSettings Read(wire::NamespaceSettings::Reader from) {
+  return {Name(from.getName()),    from.getHardTtlMs(),     from.getSoftTtlMs(),
+          from.getQuotaMinBytes(), from.getQuotaMaxBytes(), from.getRefuseWhenFull(),
+          from.getStrict()};
 }
 
 MethodInfo Read(wire::MethodInfo::Reader from) { return {from.getId(), Printable(from.getName())}; }
 
 NamespaceStatus Read(wire::NamespaceStatus::Reader from) {
-  return {
-      from.getId(),        Printable(from.getName()), from.getUsedBytes(), from.getQuotaMaxBytes(),
-      from.getHardTtlMs(), from.getSoftTtlMs(),       from.getEvicts()};
+  return {from.getId(),           Printable(from.getName()),
+          from.getUsedBytes(),    from.getQuotaMaxBytes(),
+          from.getHardTtlMs(),    from.getSoftTtlMs(),
+          from.getEvicts(),       from.getStrict(),
+          from.getQuotaMinBytes()};
+}
+
+NamespaceList Read(wire::NamespaceList::Reader from) {
+  NamespaceList to;
+  for (const auto entry : from.getNamespaces()) to.namespaces.push_back(Read(entry));
+  to.next_id = from.getNextId();
+  return to;
 }
 
 StoreStatus Read(wire::StoreStatus::Reader from) {
@@ -144,6 +168,22 @@ ClientMessage Read(wire::ClientMessage::Reader from) {
       to.body = OpenMethod{Bytes(from.getOpenMethod().getName())};
       break;
     case wire::ClientMessage::STATUS: to.body = StatusRequest{}; break;
+    case wire::ClientMessage::CREATE_NAMESPACE:
+      to.body = CreateNamespace{Read(from.getCreateNamespace())};
+      break;
+    case wire::ClientMessage::ALTER_NAMESPACE:
+      to.body = AlterNamespace{Read(from.getAlterNamespace().getSettings()),
+                               from.getAlterNamespace().getFields()};
+      break;
+    case wire::ClientMessage::DROP_NAMESPACE:
+      to.body = DropNamespace{Name(from.getDropNamespace().getName())};
+      break;
+    case wire::ClientMessage::FLUSH_NAMESPACE:
+      to.body = FlushNamespace{Name(from.getFlushNamespace().getName())};
+      break;
+    case wire::ClientMessage::LIST_NAMESPACES:
+      to.body = ListNamespaces{from.getListNamespaces().getFromId()};
+      break;
     default: to.body = UnknownRequest{static_cast<std::uint16_t>(from.which())}; break;
   }
   return to;
@@ -159,6 +199,8 @@ ServerMessage Read(wire::ServerMessage::Reader from) {
     case wire::ServerMessage::METHOD: to.body = Read(from.getMethod()); break;
     case wire::ServerMessage::STATUS: to.body = Read(from.getStatus()); break;
     case wire::ServerMessage::ENDED: to.body = Ended{Read(from.getEnded())}; break;
+    case wire::ServerMessage::NAMESPACE_STATUS: to.body = Read(from.getNamespaceStatus()); break;
+    case wire::ServerMessage::NAMESPACE_LIST: to.body = Read(from.getNamespaceList()); break;
     default: to.body = UnknownAnswer{static_cast<std::uint16_t>(from.which())}; break;
   }
   return to;

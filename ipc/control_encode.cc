@@ -76,6 +76,17 @@ void Write(const NamespaceInfo& from, wire::NamespaceInfo::Builder to) {
   to.setName(Text(from.name));
   to.setWritable(from.writable);
   to.setMaxValueBytes(from.max_value_bytes);
+  to.setIncarnation(from.incarnation);
+}
+
+void Write(const NamespaceSettings& from, wire::NamespaceSettings::Builder to) {
+  to.setName(Text(from.name));
+  to.setHardTtlMs(from.hard_ttl_ms);
+  to.setSoftTtlMs(from.soft_ttl_ms);
+  to.setQuotaMinBytes(from.quota_min_bytes);
+  to.setQuotaMaxBytes(from.quota_max_bytes);
+  to.setRefuseWhenFull(from.refuse_when_full);
+  to.setStrict(from.strict);
 }
 
 void Write(const NamespaceStatus& from, wire::NamespaceStatus::Builder to) {
@@ -86,6 +97,14 @@ void Write(const NamespaceStatus& from, wire::NamespaceStatus::Builder to) {
   to.setHardTtlMs(from.hard_ttl_ms);
   to.setSoftTtlMs(from.soft_ttl_ms);
   to.setEvicts(from.evicts);
+  to.setStrict(from.strict);
+  to.setQuotaMinBytes(from.quota_min_bytes);
+}
+
+void Write(const NamespaceList& from, wire::NamespaceList::Builder to) {
+  auto list = to.initNamespaces(static_cast<unsigned>(from.namespaces.size()));
+  for (unsigned i = 0; i < from.namespaces.size(); ++i) Write(from.namespaces[i], list[i]);
+  to.setNextId(from.next_id);
 }
 
 void Write(const SessionStatus& from, wire::SessionStatus::Builder to) {
@@ -234,7 +253,16 @@ Result<std::string> EncodeClientMessage(const ClientMessage& message) {
             [](const UnknownRequest&) {}, [&](const Hello& body) { Write(body, to.initHello()); },
             [&](const OpenNamespace& body) { to.initOpenNamespace().setName(Text(body.name)); },
             [&](const OpenMethod& body) { to.initOpenMethod().setName(Text(body.name)); },
-            [&](const StatusRequest&) { to.initStatus(); }},
+            [&](const StatusRequest&) { to.initStatus(); },
+            [&](const CreateNamespace& body) { Write(body.settings, to.initCreateNamespace()); },
+            [&](const AlterNamespace& body) {
+              auto alter = to.initAlterNamespace();
+              Write(body.settings, alter.initSettings());
+              alter.setFields(body.fields);
+            },
+            [&](const DropNamespace& body) { to.initDropNamespace().setName(Text(body.name)); },
+            [&](const FlushNamespace& body) { to.initFlushNamespace().setName(Text(body.name)); },
+            [&](const ListNamespaces& body) { to.initListNamespaces().setFromId(body.from_id); }},
         message.body);
   });
 }
@@ -245,17 +273,20 @@ Result<std::string> EncodeServerMessage(const ServerMessage& message) {
     return EncodeReport(message.request_id, *report);
   return EncodeOrFail<wire::ServerMessage>([&](wire::ServerMessage::Builder to) {
     to.setRequestId(message.request_id);
-    std::visit(Overloaded{[](const UnknownAnswer&) {}, [](const StatusReport&) {},
-                          [&](const ErrorReply& body) { Write(body, to.initError()); },
-                          [&](const Welcome& body) { Write(body, to.initWelcome()); },
-                          [&](const NamespaceInfo& body) { Write(body, to.initNamespace()); },
-                          [&](const MethodInfo& body) {
-                            auto method = to.initMethod();
-                            method.setId(body.id);
-                            method.setName(Text(body.name));
-                          },
-                          [&](const Ended& body) { Write(body.reason, to.initEnded()); }},
-               message.body);
+    std::visit(
+        Overloaded{[](const UnknownAnswer&) {}, [](const StatusReport&) {},
+                   [&](const ErrorReply& body) { Write(body, to.initError()); },
+                   [&](const Welcome& body) { Write(body, to.initWelcome()); },
+                   [&](const NamespaceInfo& body) { Write(body, to.initNamespace()); },
+                   [&](const MethodInfo& body) {
+                     auto method = to.initMethod();
+                     method.setId(body.id);
+                     method.setName(Text(body.name));
+                   },
+                   [&](const Ended& body) { Write(body.reason, to.initEnded()); },
+                   [&](const NamespaceStatus& body) { Write(body, to.initNamespaceStatus()); },
+                   [&](const NamespaceList& body) { Write(body, to.initNamespaceList()); }},
+        message.body);
   });
 }
 

@@ -51,6 +51,41 @@ struct OpenMethod {
   std::string name;
 };
 struct StatusRequest {};
+struct NamespaceSettings {
+  std::string name;
+  std::uint64_t hard_ttl_ms = 0;
+  std::uint64_t soft_ttl_ms = 0;
+  std::uint64_t quota_min_bytes = 0;
+  std::uint64_t quota_max_bytes = 0;
+  bool refuse_when_full = false;
+  bool strict = false;
+};
+struct CreateNamespace {
+  NamespaceSettings settings;
+};
+// Bits of AlterNamespace::fields.
+enum NamespaceField : std::uint32_t {
+  kFieldHardTtl = 1U << 1U,
+  kFieldSoftTtl = 1U << 2U,
+  kFieldQuotaMin = 1U << 3U,
+  kFieldQuotaMax = 1U << 4U,
+  kFieldRefuseWhenFull = 1U << 5U,
+  kFieldStrict = 1U << 6U,
+  kAllNamespaceFields = 0x7e,
+};
+struct AlterNamespace {
+  NamespaceSettings settings;
+  std::uint32_t fields = 0;
+};
+struct DropNamespace {
+  std::string name;
+};
+struct FlushNamespace {
+  std::string name;
+};
+struct ListNamespaces {
+  std::uint16_t from_id = 0;
+};
 // A request of a later protocol: answer UNIMPLEMENTED.
 struct UnknownRequest {
   std::uint16_t discriminant = 0;
@@ -58,7 +93,9 @@ struct UnknownRequest {
 
 struct ClientMessage {
   std::uint32_t request_id = 0;
-  std::variant<UnknownRequest, Hello, OpenNamespace, OpenMethod, StatusRequest> body;
+  std::variant<UnknownRequest, Hello, OpenNamespace, OpenMethod, StatusRequest, CreateNamespace,
+               AlterNamespace, DropNamespace, FlushNamespace, ListNamespaces>
+      body;
 };
 
 // ------------------------------------------------------------------------------ daemon to client
@@ -98,6 +135,10 @@ struct NamespaceInfo {
   std::string name;
   bool writable = false;
   std::uint64_t max_value_bytes = 0;
+  std::uint16_t incarnation = 0;
+
+  // What requests and lookups call it.
+  std::uint32_t handle() const { return std::uint32_t{incarnation} << 16U | id; }
 };
 struct MethodInfo {
   std::uint32_t id = 0;
@@ -111,7 +152,15 @@ struct NamespaceStatus {
   std::uint64_t hard_ttl_ms = 0;
   std::uint64_t soft_ttl_ms = 0;
   bool evicts = false;
+  bool strict = false;
+  std::uint64_t quota_min_bytes = 0;
 };
+struct NamespaceList {
+  std::vector<NamespaceStatus> namespaces;  // at most kNamespacesPerList
+  std::uint32_t next_id = 0;                // where to go on; 0 = these were the last
+};
+// Fits into a packet whatever the names.
+inline constexpr std::size_t kNamespacesPerList = 256;
 struct StoreStatus {
   std::string name;
   shm::Uuid uuid{};
@@ -153,7 +202,8 @@ struct UnknownAnswer {
 
 struct ServerMessage {
   std::uint32_t request_id = 0;
-  std::variant<UnknownAnswer, ErrorReply, Welcome, NamespaceInfo, MethodInfo, StatusReport, Ended>
+  std::variant<UnknownAnswer, ErrorReply, Welcome, NamespaceInfo, MethodInfo, StatusReport, Ended,
+               NamespaceStatus, NamespaceList>
       body;
 };
 

@@ -49,7 +49,7 @@ std::uint32_t StoreWriter::QuotaSegments(std::uint16_t namespace_id) const {
 }
 
 bool StoreWriter::MayEvict(std::uint16_t namespace_id) const {
-  return (view_.namespace_record(namespace_id).flags & kNamespaceNoEvict) == 0;
+  return (view_.namespace_record(namespace_id).flags.LoadRelaxed() & kNamespaceNoEvict) == 0;
 }
 
 LogKind StoreWriter::LogFor(std::uint16_t namespace_id, std::uint64_t hash,
@@ -153,7 +153,10 @@ std::optional<std::uint32_t> StoreWriter::NextInLine(std::uint16_t namespace_id)
 
 bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
   Victim victim;
-  if (const auto expired = log_.Expired(reader_.NowMs())) {
+  if (!log_.flushed(namespace_id).empty()) {
+    victim.segment = log_.flushed(namespace_id).begin()->second;
+    victim.flushed = true;
+  } else if (const auto expired = log_.Expired(reader_.NowMs())) {
     victim.segment = *expired;
   } else if (const auto dead = round < kMaxCompactRounds || !MayEvict(namespace_id)
                                    ? WorthCompacting(namespace_id)
@@ -290,8 +293,10 @@ void StoreWriter::Pace(std::uint16_t namespace_id, std::uint64_t bytes) {
   if (!victim_) {
     const std::uint32_t quota = QuotaSegments(namespace_id);
     const std::uint32_t ahead = view_.segment_count() >= 2 * kPacedFrom ? 2 : 1;
-    // What must not be dropped is only moved in one go: meanwhile nobody takes the reserve.
-    if (MayEvict(namespace_id) && quota >= kPacedFrom && log_.owned(namespace_id) >= quota) {
+    if (log_.has_flushed()) {
+      if (const auto from = log_.FurthestAboveMin(namespace_id)) StartVictim(*from, 0);
+      // What must not be dropped is only moved in one go: meanwhile nobody takes the reserve.
+    } else if (MayEvict(namespace_id) && quota >= kPacedFrom && log_.owned(namespace_id) >= quota) {
       StartVictim(namespace_id, 0);
     } else if (view_.segment_count() >= kPacedFrom &&
                log_.free_count() < kReserveSegments + ahead) {
@@ -299,6 +304,18 @@ void StoreWriter::Pace(std::uint16_t namespace_id, std::uint64_t bytes) {
     }
   }
   if (victim_) StepVictim(bytes * kPace);
+}
+
+bool StoreWriter::Reclaim(std::uint64_t bytes) {
+  const auto flushed = [this] { return log_.has_flushed() || (victim_ && victim_->flushed); };
+  // Any other walk goes on with the writes that need it.
+  if (!flushed()) return false;
+  if (!victim_) {
+    const auto from = log_.FurthestAboveMin(0);
+    if (!from || !StartVictim(*from, 0)) return false;
+  }
+  StepVictim(bytes);
+  return flushed();
 }
 
 }  // namespace hearth::cache

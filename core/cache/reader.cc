@@ -52,15 +52,15 @@ Result<StoreReader> StoreReader::Attach(int fd, const Clock& clock) {
   return reader;
 }
 
-ReadResult StoreReader::Get(std::uint16_t namespace_id, std::string_view key,
-                            std::string* value) const {
+ReadResult StoreReader::Get(std::uint32_t handle, std::string_view key, std::string* value) const {
+  const std::uint16_t namespace_id = NamespaceIdOf(handle);
   if (key.size() < kMinKeyBytes || key.size() > kMaxKeyBytes ||
       namespace_id >= view_.namespace_capacity())
     return {};
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), namespace_id), key);
   for (int attempt = 0; attempt < kMaxReadAttempts; ++attempt) {
-    if (auto result = TryGet(namespace_id, key, hash, value)) {
+    if (auto result = TryGet(handle, key, hash, value)) {
       result->hash = hash;
       return *result;
     }
@@ -69,12 +69,12 @@ ReadResult StoreReader::Get(std::uint16_t namespace_id, std::string_view key,
 }
 
 // One pass; nothing when something moved underneath and the pass proves neither hit nor miss.
-std::optional<ReadResult> StoreReader::TryGet(std::uint16_t namespace_id, std::string_view key,
+std::optional<ReadResult> StoreReader::TryGet(std::uint32_t handle, std::string_view key,
                                               std::uint64_t hash, std::string* value) const {
+  const std::uint16_t namespace_id = NamespaceIdOf(handle);
   const NamespaceRecord& record = view_.namespace_record(namespace_id);
-  // SYNC acquire namespace-state: flags and name of a live namespace.
-  if (record.state.LoadAcquire() != static_cast<std::uint32_t>(NamespaceState::kLive))
-    return ReadResult{};
+  // SYNC acquire namespace-state: flags of the namespace that the handle names.
+  if (record.state.LoadAcquire() != LiveWordOf(handle)) return ReadResult{};
   Attempt attempt;
   attempt.directory_index = view_.DirectoryIndex(hash);
   const Atomic<std::uint64_t>& directory_at = view_.directory(attempt.directory_index);
@@ -152,7 +152,7 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
   // Relaxed: a read that begins after a flush was acknowledged has seen the acknowledgement, and
   // the flush with it.
   if (entry.version() <= record.flushed_version.LoadRelaxed()) result.outcome = ReadOutcome::kMiss;
-  if ((record.flags & kNamespaceStrict) != 0) {
+  if ((record.flags.LoadRelaxed() & kNamespaceStrict) != 0) {
     // A heartbeat later than this reading of the clock is as fresh as can be.
     const std::uint64_t heartbeat = view_.header().heartbeat_ns.LoadRelaxed();
     const std::uint64_t now = clock_->MonotonicNanos();
@@ -177,15 +177,24 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
   return result;
 }
 
-Result<std::uint16_t> StoreReader::FindNamespace(std::string_view name) const {
+Result<std::uint32_t> StoreReader::FindNamespace(std::string_view name) const {
   for (std::uint32_t id = 0; id < view_.namespace_capacity(); ++id) {
     const NamespaceRecord& record = view_.namespace_record(id);
     // SYNC acquire namespace-state: the name is completely written.
-    if (record.state.LoadAcquire() != static_cast<std::uint32_t>(NamespaceState::kLive)) continue;
-    const std::size_t length = record.name_length;
-    if (length == name.size() && length <= sizeof(record.name) &&
-        std::memcmp(record.name, name.data(), length) == 0)
-      return static_cast<std::uint16_t>(id);
+    const std::uint32_t word = record.state.LoadAcquire();
+    if (NamespaceStateOf(word) != NamespaceState::kLive) continue;
+    // A copy: the record may be dropped meanwhile, and then get another name.
+    std::uint8_t length = 0;
+    char copy[sizeof(record.name)];
+    CopyShared(&length, &record.name_length, sizeof(length));
+    CopyShared(copy, record.name, sizeof(copy));
+    if (length != name.size() || length > sizeof(copy) ||
+        std::memcmp(copy, name.data(), length) != 0)
+      continue;
+    // SYNC acquire namespace-reuse: the name was copied before the record got another one.
+    AcquireFence();
+    if (record.state.LoadRelaxed() == word)
+      return MakeNamespaceHandle(static_cast<std::uint16_t>(id), NamespaceIncarnationOf(word));
   }
   return Error(Code::kNotFound, "no namespace '{}'", name);
 }

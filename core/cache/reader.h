@@ -44,11 +44,12 @@ class StoreReader {
   StoreReader(const StoreView& view, const Clock& clock) : view_(view), clock_(&clock) {}
 
   // Copies the value of `key` to `*value` on a hit; leaves it unspecified otherwise. Any key length
-  // is accepted; those no entry can have are misses, as are ids of namespaces that do not exist.
-  ReadResult Get(std::uint16_t namespace_id, std::string_view key, std::string* value) const;
+  // is accepted; those no entry can have are misses, as is everything in a namespace that does not
+  // exist, or no longer does: `handle` is of one namespace (MakeNamespaceHandle), not of its id.
+  ReadResult Get(std::uint32_t handle, std::string_view key, std::string* value) const;
 
-  // Id of the live namespace called `name`. O(namespaces); kNotFound.
-  Result<std::uint16_t> FindNamespace(std::string_view name) const;
+  // Handle of the live namespace called `name`. O(namespaces); kNotFound.
+  Result<std::uint32_t> FindNamespace(std::string_view name) const;
 
   const StoreView& view() const { return view_; }
   // Store time now, in ms.
@@ -56,8 +57,8 @@ class StoreReader {
 
  private:
   struct Attempt;
-  std::optional<ReadResult> TryGet(std::uint16_t namespace_id, std::string_view key,
-                                   std::uint64_t hash, std::string* value) const;
+  std::optional<ReadResult> TryGet(std::uint32_t handle, std::string_view key, std::uint64_t hash,
+                                   std::string* value) const;
   bool TrySlot(std::uint64_t slot, std::uint16_t namespace_id, std::string_view key,
                Attempt* attempt) const;
   bool SameGeneration(const Attempt& attempt) const;

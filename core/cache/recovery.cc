@@ -45,6 +45,7 @@ Status StoreWriter::TakeOver(RecoveryReport* report) {
 
   TakeOverNamespaces(report);
   TakeOverSegments(report);
+  FinishDrops();
   HEARTH_FAILPOINT("recover.before_index");
   HEARTH_TRY(index_.Recover(&report->index));
   if (report->index.lost_pages != 0)
@@ -74,16 +75,15 @@ void StoreWriter::TakeOverNamespaces(RecoveryReport* report) {
   for (std::uint32_t id = 1; id < view_.namespace_capacity(); ++id) {
     NamespaceRecord& record = view_.namespace_record(id);
     record.used_bytes.StoreRelaxed(0);  // what it owns is added up again
-    const std::uint32_t state = record.state.LoadRelaxed();
-    if (state == static_cast<std::uint32_t>(NamespaceState::kFree) ||
-        state == static_cast<std::uint32_t>(NamespaceState::kDropped))
-      continue;
+    const std::uint32_t word = record.state.LoadRelaxed();
+    const NamespaceState state = NamespaceStateOf(word);
+    if (state == NamespaceState::kFree || state == NamespaceState::kDropped) continue;
     const std::string name(reinterpret_cast<const char*>(record.name),
                            std::min<std::size_t>(record.name_length, sizeof(record.name)));
-    if (state != static_cast<std::uint32_t>(NamespaceState::kLive) || !ValidNamespaceName(name) ||
-        !names.insert(name).second) {
+    if (state != NamespaceState::kLive || !ValidNamespaceName(name) || !names.insert(name).second) {
       NoteDamage(report, "the record of namespace {} is damaged: the namespace is dropped", id);
-      record.state.StoreRelaxed(static_cast<std::uint32_t>(NamespaceState::kDropped));
+      record.state.StoreRelaxed(
+          MakeNamespaceWord(NamespaceState::kDropped, NamespaceIncarnationOf(word)));
       ++report->dropped_namespaces;
       continue;
     }
@@ -105,12 +105,25 @@ void StoreWriter::TakeOverNamespaces(RecoveryReport* report) {
   }
 }
 
+// A namespace that was dropped is flushed as well, if its writer did not get that far.
+void StoreWriter::FinishDrops() {
+  names_ = NamespaceTable(view_);
+  for (std::uint32_t i = 1; i < view_.namespace_capacity(); ++i) {
+    const auto id = static_cast<std::uint16_t>(i);
+    NamespaceRecord& record = view_.namespace_record(id);
+    if (NamespaceStateOf(record.state.LoadRelaxed()) != NamespaceState::kDropped) continue;
+    HideEntries(id);
+    record.quota_min_bytes.StoreRelaxed(0);
+    log_.Requota(id);
+  }
+}
+
 // Whether the header of a segment that holds entries can be what a writer has left.
 bool StoreWriter::PlausibleSegment(const SegmentHeader& header) const {
   const std::uint32_t end = header.write_watermark.LoadRelaxed();
   return header.namespace_id >= 1 && header.namespace_id < view_.namespace_capacity() &&
-         view_.namespace_record(header.namespace_id).state.LoadRelaxed() ==
-             static_cast<std::uint32_t>(NamespaceState::kLive) &&
+         NamespaceStateOf(view_.namespace_record(header.namespace_id).state.LoadRelaxed()) !=
+             NamespaceState::kFree &&
          header.log <= static_cast<std::uint8_t>(LogKind::kSmall) && end <= view_.segment_bytes() &&
          end % 8 == 0 && header.indexed_watermark.LoadRelaxed() <= end &&
          header.indexed_watermark.LoadRelaxed() % 8 == 0 && header.run_length == 1;

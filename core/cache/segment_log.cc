@@ -46,7 +46,7 @@ void SegmentLog::ReleaseHeld() {
 }
 
 bool SegmentLog::Evictable(std::uint32_t namespace_id) const {
-  return (view_.namespace_record(namespace_id).flags & kNamespaceNoEvict) == 0;
+  return (view_.namespace_record(namespace_id).flags.LoadRelaxed() & kNamespaceNoEvict) == 0;
 }
 
 void SegmentLog::AddOwned(std::uint32_t namespace_id, std::int32_t count) {
@@ -136,7 +136,13 @@ void SegmentLog::Seal(std::uint16_t namespace_id, LogKind log) {
 void SegmentLog::NoteSealed(std::uint32_t segment) {
   const SegmentHeader& header = view_.segment(segment);
   Owner& owner = owners_[header.namespace_id];
-  owner.sealed[header.log & 1U].emplace(header.sequence, segment);
+  const NamespaceRecord& record = view_.namespace_record(header.namespace_id);
+  if (header.sequence <= record.flushed_sequence.LoadRelaxed()) {
+    owner.flushed.emplace(header.sequence, segment);
+    with_flushed_.insert(static_cast<std::uint16_t>(header.namespace_id));
+  } else {
+    owner.sealed[header.log & 1U].emplace(header.sequence, segment);
+  }
   owner.dead_bytes += header.dead_bytes.LoadRelaxed();
   const std::uint64_t expiry = header.latest_expiry_ms.LoadRelaxed();
   if (expiry != kNever) expiring_.emplace(expiry, segment);
@@ -146,7 +152,9 @@ void SegmentLog::NoteSealed(std::uint32_t segment) {
 void SegmentLog::Unseal(std::uint32_t segment) {
   const SegmentHeader& header = view_.segment(segment);
   Owner& owner = owners_[header.namespace_id];
-  owner.sealed[header.log & 1U].erase({header.sequence, segment});
+  if (owner.sealed[header.log & 1U].erase({header.sequence, segment}) == 0 &&
+      owner.flushed.erase({header.sequence, segment}) != 0 && owner.flushed.empty())
+    with_flushed_.erase(static_cast<std::uint16_t>(header.namespace_id));
   owner.dead_bytes -= header.dead_bytes.LoadRelaxed();
   expiring_.erase({header.latest_expiry_ms.LoadRelaxed(), segment});
 }
@@ -168,7 +176,17 @@ void SegmentLog::SetDead(std::uint32_t segment, std::uint32_t bytes, std::uint32
   header.dead_entries.StoreRelaxed(entries);
 }
 
+void SegmentLog::Flush(std::uint16_t namespace_id) {
+  Owner& owner = owners_[namespace_id];
+  for (const LogKind log : {LogKind::kMain, LogKind::kSmall}) {
+    Seal(namespace_id, log);
+    owner.flushed.merge(owner.sealed[Index(log)]);
+  }
+  if (!owner.flushed.empty()) with_flushed_.insert(namespace_id);
+}
+
 std::optional<std::uint16_t> SegmentLog::FurthestAboveMin(std::uint16_t writing) const {
+  if (!with_flushed_.empty()) return *with_flushed_.begin();
   for (auto it = by_excess_.rbegin(); it != by_excess_.rend(); ++it) {
     const Owner& owner = owners_[it->second];
     if (!owner.sealed[0].empty() || !owner.sealed[1].empty()) return it->second;

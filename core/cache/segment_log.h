@@ -64,8 +64,18 @@ class SegmentLog {
   // Corrects what is dead in a segment, after it was counted anew.
   void SetDead(std::uint32_t segment, std::uint32_t bytes, std::uint32_t entries);
 
-  // The evictable namespace that owns the most segments above its guaranteed share and has one to
-  // give: a sealed one, or an open one unless it is `writing`. Nothing when there is none.
+  // Everything the namespace owns has become invisible: its segments are sealed and leave their
+  // logs, and are there to be walked, by age, before anything else is evicted.
+  void Flush(std::uint16_t namespace_id);
+  const ByAge& flushed(std::uint16_t namespace_id) const { return owners_[namespace_id].flushed; }
+  bool has_flushed() const { return !with_flushed_.empty(); }
+
+  // Flags or quotas of the namespace have changed.
+  void Requota(std::uint16_t namespace_id) { AddOwned(namespace_id, 0); }
+
+  // A namespace with flushed segments if there is one; else the evictable namespace that owns the
+  // most segments above its guaranteed share and has one to give: a sealed one, or an open one
+  // unless it is `writing`. Nothing when there is none.
   std::optional<std::uint16_t> FurthestAboveMin(std::uint16_t writing) const;
   // A sealed segment of which every entry has expired by `now_ms`.
   std::optional<std::uint32_t> Expired(std::uint64_t now_ms) const;
@@ -80,6 +90,7 @@ class SegmentLog {
   struct Owner {
     std::optional<std::uint32_t> open[2];
     ByAge sealed[2];
+    ByAge flushed;  // sealed as well, with nothing visible in them
     std::uint32_t owned = 0;
     std::uint64_t dead_bytes = 0;
     std::int64_t rank = 0;  // as it stands in by_excess_
@@ -99,6 +110,7 @@ class SegmentLog {
   std::vector<std::uint32_t> held_;
   // Evictable namespaces that own something: segments above the guaranteed share, namespace.
   std::set<std::pair<std::int64_t, std::uint16_t>> by_excess_;
+  std::set<std::uint16_t> with_flushed_;  // namespaces
   // Sealed segments that expire some time: latest expiry, segment.
   std::set<std::pair<std::uint64_t, std::uint32_t>> expiring_;
 };

@@ -24,9 +24,12 @@ Result<std::uint64_t> ExpiryOf(std::uint64_t ttl_ms, std::uint64_t default_ms, s
 }  // namespace
 
 StoreWriter::StoreWriter(const StoreView& view, const Clock& clock)
-    : view_(view), clock_(&clock), reader_(view, clock), log_(view), index_(view, [this] {
-        return TakeIndexSegment();
-      }) {}
+    : view_(view),
+      clock_(&clock),
+      reader_(view, clock),
+      log_(view),
+      names_(view),
+      index_(view, [this] { return TakeIndexSegment(); }) {}
 
 Result<std::unique_ptr<StoreWriter>> StoreWriter::Create(const StoreView& view,
                                                          const Clock& clock) {
@@ -41,11 +44,7 @@ Status StoreWriter::CheckKey(std::uint16_t namespace_id, std::string_view key) c
   if (key.size() < kMinKeyBytes || key.size() > kMaxKeyBytes)
     return Error(Code::kInvalidArgument, "a key has {} to {} bytes, this one {}", kMinKeyBytes,
                  kMaxKeyBytes, key.size());
-  if (namespace_id >= view_.namespace_capacity() ||
-      view_.namespace_record(namespace_id).state.LoadRelaxed() !=
-          static_cast<std::uint32_t>(NamespaceState::kLive))
-    return Error(Code::kNotFound, "no namespace with id {}", namespace_id);
-  return Status::Ok();
+  return CheckNamespace(namespace_id);
 }
 
 Result<StoreWriter::NewEntry> StoreWriter::Prepare(std::uint16_t namespace_id, std::string_view key,
@@ -117,7 +116,8 @@ Result<std::uint64_t> StoreWriter::Delete(std::uint16_t namespace_id, std::strin
 
 ReadResult StoreWriter::Get(std::uint16_t namespace_id, std::string_view key,
                             std::string* value) const {
-  return reader_.Get(namespace_id, key, value);
+  if (!CheckNamespace(namespace_id).ok()) return {};
+  return reader_.Get(HandleOf(namespace_id), key, value);
 }
 
 void StoreWriter::Heartbeat() {

@@ -14,6 +14,7 @@
 #include "core/base/status.h"
 #include "core/cache/ghost.h"
 #include "core/cache/index.h"
+#include "core/cache/namespace_table.h"
 #include "core/cache/operations.h"
 #include "core/cache/reader.h"
 #include "core/cache/recovery.h"
@@ -31,6 +32,7 @@ struct NamespaceOptions {
   std::uint64_t quota_max_bytes = 0;
   bool evict = true;    // false: a full namespace refuses writes instead
   bool strict = false;  // its reads miss while the writer's heartbeat is stale
+  friend bool operator==(const NamespaceOptions&, const NamespaceOptions&) = default;
 };
 
 // 1 to 63 characters of A-Z a-z 0-9 . _ -
@@ -79,8 +81,27 @@ class StoreWriter {
                                                       const Clock& clock = Clock::System());
 
   // Names have 1 to 63 bytes of [A-Za-z0-9._-]. kAlreadyExists, kInvalidArgument,
-  // kResourceExhausted when the store has no record left. Ids begin at 1.
+  // kResourceExhausted when the store has no record left, or less room than the quotas promise. Ids
+  // begin at 1; one that was dropped is given out again when nothing is left of it.
   Result<std::uint16_t> CreateNamespace(std::string_view name, const NamespaceOptions& options);
+  // Gives a namespace other options; entries keep their expiries. Errors as for creating it, and
+  // kNotFound. With less quota than it uses, a namespace shrinks as it writes; one that does not
+  // evict refuses writes.
+  Status AlterNamespace(std::uint16_t id, const NamespaceOptions& options);
+  // All its entries become invisible at once; their room is free bit by bit, see Reclaim().
+  // kNotFound.
+  Status FlushNamespace(std::uint16_t id);
+  // The same, and the namespace is gone: every read misses, every write is kNotFound. kNotFound.
+  Status DropNamespace(std::uint16_t id);
+  // Of a live namespace. Id of a name; kNotFound.
+  Result<std::uint16_t> FindNamespace(std::string_view name) const;
+  NamespaceOptions OptionsOf(std::uint16_t id) const;
+  // The handle of the namespace that has this id now.
+  std::uint32_t HandleOf(std::uint16_t id) const;
+
+  // Walks about so many bytes of segments in which a flush left nothing visible, and frees those it
+  // is through with. True while there are more. Writes do this too; call it when there are none.
+  bool Reclaim(std::uint64_t bytes);
 
   // Sets the value of a key; returns the version of the new entry.
   //   kInvalidArgument    key length outside 1..1024, value over the limit, soft TTL over hard
@@ -175,6 +196,7 @@ class StoreWriter {
     std::uint16_t namespace_id = 0;
     LogKind log = LogKind::kMain;
     bool compact = false;          // keep all that lives
+    bool flushed = false;          // nothing in it is visible
     std::uint32_t keep_above = 0;  // of the main log, what was read more often than that
     std::uint32_t entries = 0;     // in it, dead ones included
     std::uint32_t offset = 0;      // walked so far
@@ -194,11 +216,19 @@ class StoreWriter {
   void AddCounters(std::int64_t entries, std::int64_t bytes);
   void NoteInFlight(const Origin& origin);
   void NoteReplaced(std::uint64_t word);
-  Status CheckQuotas(std::string_view name, const NamespaceOptions& options) const;
+
+  // namespaces.cc
+  Status CheckOptions(std::string_view name, const NamespaceOptions& options,
+                      std::uint64_t others_promised) const;
+  void StoreOptions(std::uint16_t id, const NamespaceOptions& options);
+  Status CheckNamespace(std::uint16_t id) const;
+  void HideEntries(std::uint16_t id);
+  std::optional<std::uint16_t> TakeNamespaceId();
 
   // recovery.cc
   Status TakeOver(RecoveryReport* report);
   void TakeOverNamespaces(RecoveryReport* report);
+  void FinishDrops();
   bool PlausibleSegment(const SegmentHeader& header) const;
   void TakeOverSegments(RecoveryReport* report);
   void RepublishTail(std::uint32_t segment, RecoveryReport* report);
@@ -257,6 +287,7 @@ class StoreWriter {
   const Clock* clock_;
   StoreReader reader_;
   SegmentLog log_;
+  NamespaceTable names_;
   IndexWriter index_;
   std::unordered_map<std::uint16_t, Ghost> ghosts_;  // by namespace
   std::optional<Victim> victim_;

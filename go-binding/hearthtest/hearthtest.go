@@ -44,6 +44,7 @@ type Daemon struct {
 type options struct {
 	storeBytes, segmentBytes string
 	namespaces               []string // TOML tables
+	store                    string   // further keys of the store
 	extra                    string
 }
 
@@ -53,6 +54,11 @@ type Option func(*options)
 // WithStoreSize sets the size of the store, such as "64MiB" (the default), and of its segments.
 func WithStoreSize(store, segment string) Option {
 	return func(o *options) { o.storeBytes, o.segmentBytes = store, segment }
+}
+
+// WithStore adds settings to the store: lines of TOML, such as `max_value = "64MiB"`.
+func WithStore(settings ...string) Option {
+	return func(o *options) { o.store += strings.Join(settings, "\n") + "\n" }
 }
 
 // WithNamespace adds a namespace. The settings are lines of TOML, such as `ttl = "5m"`.
@@ -106,8 +112,8 @@ func StartIn(directory, binary string, opts ...Option) (*Daemon, error) {
 		option(&o)
 	}
 	d := &Daemon{directory: directory, exited: make(chan struct{})}
-	config := fmt.Sprintf("[daemon]\nsocket = %q\n\n[[store]]\nname = \"default\"\nsize = %q\nsegment_size = %q\n%s%s",
-		d.Socket(), o.storeBytes, o.segmentBytes, strings.Join(o.namespaces, ""), o.extra)
+	config := fmt.Sprintf("[daemon]\nsocket = %q\n\n[[store]]\nname = \"default\"\nsize = %q\nsegment_size = %q\n%s%s%s",
+		d.Socket(), o.storeBytes, o.segmentBytes, o.store, strings.Join(o.namespaces, ""), o.extra)
 	path := filepath.Join(directory, "hearthd.toml")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		return nil, err

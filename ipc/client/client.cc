@@ -70,22 +70,22 @@ struct Client::Impl {
                    value.size(), limit);
     return Status::Ok();
   }
-  Reply SetCall(SetMode mode, std::uint16_t namespace_id, std::string_view key,
+  Reply SetCall(SetMode mode, std::uint32_t namespace_handle, std::string_view key,
                 std::string_view value, const EntryTtl& ttl, const CallOptions& options_of_call) {
     if (Status valid = CheckSet(key, value); !valid.ok()) return Refused(std::move(valid));
     const SetBody body = BodyOfSet(mode, key, value, ttl);
-    OutgoingCall out = Outgoing(kOpSet, namespace_id, options_of_call);
+    OutgoingCall out = Outgoing(kOpSet, namespace_handle, options_of_call);
     out.pieces = {BytesOf(body), key, value};
     return channel->Call(out);
   }
   // The body of a key request, key, and nothing else.
-  Reply KeyCall(Opcode opcode, std::uint16_t namespace_id, std::string_view key,
+  Reply KeyCall(Opcode opcode, std::uint32_t namespace_handle, std::string_view key,
                 std::uint32_t response_space, const CallOptions& options_of_call) {
     if (!channel) return Refused(NoData());
     if (Status valid = CheckKey(key); !valid.ok()) return Refused(std::move(valid));
     KeyBody body{};
     body.key_length = static_cast<std::uint32_t>(key.size());
-    OutgoingCall out = Outgoing(opcode, namespace_id, options_of_call);
+    OutgoingCall out = Outgoing(opcode, namespace_handle, options_of_call);
     out.pieces = {BytesOf(body), key};
     out.response_space = response_space;
     return channel->Call(out);
@@ -136,14 +136,42 @@ Result<MethodInfo> Client::OpenMethod(std::string_view name) {
 }
 Result<StatusReport> Client::ReadStatus() { return impl_->Ask<StatusReport>(StatusRequest{}); }
 
+Result<NamespaceStatus> Client::CreateNamespace(const NamespaceSettings& settings) {
+  return impl_->Ask<NamespaceStatus>(ipc::CreateNamespace{settings});
+}
+Result<NamespaceStatus> Client::AlterNamespace(const NamespaceSettings& settings,
+                                               std::uint32_t fields) {
+  return impl_->Ask<NamespaceStatus>(ipc::AlterNamespace{settings, fields});
+}
+Result<NamespaceStatus> Client::DropNamespace(std::string_view name) {
+  return impl_->Ask<NamespaceStatus>(ipc::DropNamespace{std::string(name)});
+}
+Result<NamespaceStatus> Client::FlushNamespace(std::string_view name) {
+  return impl_->Ask<NamespaceStatus>(ipc::FlushNamespace{std::string(name)});
+}
+Result<std::vector<NamespaceStatus>> Client::ListNamespaces() {
+  std::vector<NamespaceStatus> all;
+  std::uint32_t from = 0;
+  do {
+    HEARTH_ASSIGN(NamespaceList list,
+                  impl_->Ask<NamespaceList>(ipc::ListNamespaces{static_cast<std::uint16_t>(from)}));
+    if (list.next_id != 0 && list.next_id <= from)
+      return Error(Code::kDataLoss, "hearthd's list of namespaces runs in circles");
+    from = list.next_id;
+    for (NamespaceStatus& item : list.namespaces) all.push_back(std::move(item));
+  } while (from != 0);
+  return all;
+}
+
 // -------------------------------------------------------------------------------------- operations
-Reply Client::Get(std::uint16_t namespace_id, std::string_view key, const CallOptions& options) {
+Reply Client::Get(std::uint32_t namespace_handle, std::string_view key,
+                  const CallOptions& options) {
   if (!impl_->store) return Refused(Impl::NoData());
   if (Status valid = CheckKey(key); !valid.ok()) return Refused(std::move(valid));
   Reply reply;
-  const cache::ReadResult read = impl_->store->Get(namespace_id, key, &reply.payload);
+  const cache::ReadResult read = impl_->store->Get(namespace_handle, key, &reply.payload);
   switch (read.outcome) {
-    case cache::ReadOutcome::kContended: return GetFromWriter(namespace_id, key, options);
+    case cache::ReadOutcome::kContended: return GetFromWriter(namespace_handle, key, options);
     case cache::ReadOutcome::kMiss:
       reply.payload.clear();
       reply.status = Error(Code::kNotFound, "no such key");
@@ -159,31 +187,31 @@ Reply Client::Get(std::uint16_t namespace_id, std::string_view key, const CallOp
   return reply;
 }
 
-Reply Client::GetFromWriter(std::uint16_t namespace_id, std::string_view key,
+Reply Client::GetFromWriter(std::uint32_t namespace_handle, std::string_view key,
                             const CallOptions& options) {
   if (!impl_->channel) return Refused(Impl::NoData());
   Reply reply =
-      impl_->KeyCall(kOpGet, namespace_id, key, impl_->channel->max_response_space(), options);
+      impl_->KeyCall(kOpGet, namespace_handle, key, impl_->channel->max_response_space(), options);
   if (reply.ok()) reply.stale = reply.soft_expiry_ms <= impl_->store->NowMs();
   return reply;
 }
 
-Reply Client::Set(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+Reply Client::Set(std::uint32_t namespace_handle, std::string_view key, std::string_view value,
                   const EntryTtl& ttl, const CallOptions& options) {
-  return impl_->SetCall(kSetAlways, namespace_id, key, value, ttl, options);
+  return impl_->SetCall(kSetAlways, namespace_handle, key, value, ttl, options);
 }
 
-Reply Client::Add(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+Reply Client::Add(std::uint32_t namespace_handle, std::string_view key, std::string_view value,
                   const EntryTtl& ttl, const CallOptions& options) {
-  return impl_->SetCall(kSetIfAbsent, namespace_id, key, value, ttl, options);
+  return impl_->SetCall(kSetIfAbsent, namespace_handle, key, value, ttl, options);
 }
 
-Reply Client::Replace(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+Reply Client::Replace(std::uint32_t namespace_handle, std::string_view key, std::string_view value,
                       const EntryTtl& ttl, const CallOptions& options) {
-  return impl_->SetCall(kSetIfPresent, namespace_id, key, value, ttl, options);
+  return impl_->SetCall(kSetIfPresent, namespace_handle, key, value, ttl, options);
 }
 
-Reply Client::CompareAndSwap(std::uint16_t namespace_id, std::string_view key,
+Reply Client::CompareAndSwap(std::uint32_t namespace_handle, std::string_view key,
                              std::uint64_t expected_version, std::string_view value,
                              const EntryTtl& ttl, const CallOptions& options) {
   if (Status valid = impl_->CheckSet(key, value); !valid.ok()) return Refused(std::move(valid));
@@ -193,13 +221,13 @@ Reply Client::CompareAndSwap(std::uint16_t namespace_id, std::string_view key,
   body.key_length = static_cast<std::uint32_t>(key.size());
   body.value_length = static_cast<std::uint32_t>(value.size());
   body.expected_version = expected_version;
-  OutgoingCall out = impl_->Outgoing(kOpCompareAndSwap, namespace_id, options);
+  OutgoingCall out = impl_->Outgoing(kOpCompareAndSwap, namespace_handle, options);
   out.pieces = {BytesOf(body), key, value};
   return impl_->channel->Call(out);
 }
 
-Reply Client::Increment(std::uint16_t namespace_id, std::string_view key, const CounterStep& step,
-                        const CallOptions& options) {
+Reply Client::Increment(std::uint32_t namespace_handle, std::string_view key,
+                        const CounterStep& step, const CallOptions& options) {
   if (!impl_->channel) return Refused(Impl::NoData());
   if (Status valid = CheckKey(key); !valid.ok()) return Refused(std::move(valid));
   IncrementBody body{};
@@ -209,27 +237,28 @@ Reply Client::Increment(std::uint16_t namespace_id, std::string_view key, const 
   body.initial = static_cast<std::uint64_t>(step.initial.value_or(0));
   body.key_length = static_cast<std::uint32_t>(key.size());
   body.flags = step.initial ? kIncrementHasInitial : 0;
-  OutgoingCall out = impl_->Outgoing(kOpIncrement, namespace_id, options);
+  OutgoingCall out = impl_->Outgoing(kOpIncrement, namespace_handle, options);
   out.pieces = {BytesOf(body), key};
   return impl_->channel->Call(out);
 }
 
-Reply Client::Append(std::uint16_t namespace_id, std::string_view key, std::string_view more,
+Reply Client::Append(std::uint32_t namespace_handle, std::string_view key, std::string_view more,
                      const CallOptions& options) {
   if (Status valid = impl_->CheckSet(key, more); !valid.ok()) return Refused(std::move(valid));
   AppendBody body{};
   body.key_length = static_cast<std::uint32_t>(key.size());
   body.value_length = static_cast<std::uint32_t>(more.size());
-  OutgoingCall out = impl_->Outgoing(kOpAppend, namespace_id, options);
+  OutgoingCall out = impl_->Outgoing(kOpAppend, namespace_handle, options);
   out.pieces = {BytesOf(body), key, more};
   return impl_->channel->Call(out);
 }
 
-Reply Client::Delete(std::uint16_t namespace_id, std::string_view key, const CallOptions& options) {
-  return impl_->KeyCall(kOpDelete, namespace_id, key, kMinResponseSpace, options);
+Reply Client::Delete(std::uint32_t namespace_handle, std::string_view key,
+                     const CallOptions& options) {
+  return impl_->KeyCall(kOpDelete, namespace_handle, key, kMinResponseSpace, options);
 }
 
-Reply Client::Touch(std::uint16_t namespace_id, std::string_view key, const EntryTtl& ttl,
+Reply Client::Touch(std::uint32_t namespace_handle, std::string_view key, const EntryTtl& ttl,
                     const CallOptions& options) {
   if (!impl_->channel) return Refused(Impl::NoData());
   if (Status valid = CheckKey(key); !valid.ok()) return Refused(std::move(valid));
@@ -237,7 +266,7 @@ Reply Client::Touch(std::uint16_t namespace_id, std::string_view key, const Entr
   body.hard_ttl_ms = ttl.hard_ms;
   body.soft_ttl_ms = ttl.soft_ms;
   body.key_length = static_cast<std::uint32_t>(key.size());
-  OutgoingCall out = impl_->Outgoing(kOpTouch, namespace_id, options);
+  OutgoingCall out = impl_->Outgoing(kOpTouch, namespace_handle, options);
   out.pieces = {BytesOf(body), key};
   return impl_->channel->Call(out);
 }
@@ -260,12 +289,12 @@ void Client::OnCompletion(Completion completion) {
   if (impl_->channel) impl_->channel->OnCompletion(std::move(completion));
 }
 
-Status Client::SetPipelined(std::uint16_t namespace_id, std::string_view key,
+Status Client::SetPipelined(std::uint32_t namespace_handle, std::string_view key,
                             std::string_view value, const EntryTtl& ttl, std::uint64_t token,
                             const CallOptions& options) {
   HEARTH_TRY(impl_->CheckSet(key, value));
   const SetBody body = BodyOfSet(kSetAlways, key, value, ttl);
-  OutgoingCall out = impl_->Outgoing(kOpSet, namespace_id, options);
+  OutgoingCall out = impl_->Outgoing(kOpSet, namespace_handle, options);
   out.pieces = {BytesOf(body), key, value};
   return impl_->channel->Start(out, token);
 }

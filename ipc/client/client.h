@@ -2,7 +2,7 @@
 //
 //   HEARTH_ASSIGN(auto client, Client::Connect({.socket_path = path, .name = "prewarm"}));
 //   HEARTH_ASSIGN(auto users, client->OpenNamespace("users"));
-//   Reply reply = client->Get(users.id, "42");
+//   Reply reply = client->Get(users.handle(), "42");
 //   if (reply.ok()) Use(reply.payload);
 //
 // Reads are served from the store's shared memory by the calling thread. Everything else goes over
@@ -22,6 +22,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
 #include "ipc/control_message.h"
@@ -107,17 +108,31 @@ class Client {
   Result<MethodInfo> OpenMethod(std::string_view name);
   Result<StatusReport> ReadStatus();
 
+  // Namespaces, answered when they have changed, with the namespace as it is then. Flushing takes
+  // the right to write to it, everything else an administrator's. kPermissionDenied, kNotFound; of
+  // creating and altering also kAlreadyExists, kInvalidArgument, kResourceExhausted.
+  Result<NamespaceStatus> CreateNamespace(const NamespaceSettings& settings);
+  // Changes those settings that `fields` names (NamespaceField).
+  Result<NamespaceStatus> AlterNamespace(const NamespaceSettings& settings, std::uint32_t fields);
+  // Its handle is of no use from then on: gets miss, everything else is kNotFound.
+  Result<NamespaceStatus> DropNamespace(std::string_view name);
+  // Removes all that was written before.
+  Result<NamespaceStatus> FlushNamespace(std::string_view name);
+  // All of them, by id.
+  Result<std::vector<NamespaceStatus>> ListNamespaces();
+
   // ---------------------------------------------------------------------------------------
   // operations A Get sees every acknowledged write of any process, and not the pipelined ones of
   // this client that Drain() has not seen. It works on after the session has ended.
-  Reply Get(std::uint16_t namespace_id, std::string_view key, const CallOptions& options = {});
+  Reply Get(std::uint32_t namespace_handle, std::string_view key, const CallOptions& options = {});
   // The same through hearthd, as its writer sees it.
-  Reply GetFromWriter(std::uint16_t namespace_id, std::string_view key,
+  Reply GetFromWriter(std::uint32_t namespace_handle, std::string_view key,
                       const CallOptions& options = {});
-  Reply Set(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+  Reply Set(std::uint32_t namespace_handle, std::string_view key, std::string_view value,
             const EntryTtl& ttl = {}, const CallOptions& options = {});
-  Reply Delete(std::uint16_t namespace_id, std::string_view key, const CallOptions& options = {});
-  Reply Touch(std::uint16_t namespace_id, std::string_view key, const EntryTtl& ttl,
+  Reply Delete(std::uint32_t namespace_handle, std::string_view key,
+               const CallOptions& options = {});
+  Reply Touch(std::uint32_t namespace_handle, std::string_view key, const EntryTtl& ttl,
               const CallOptions& options = {});
 
   // Each looks at the entry and writes in one step; nothing of another client comes in between. An
@@ -130,16 +145,16 @@ class Client {
   //   Increment        kNotFound; kFailedPrecondition where the value is not a decimal number;
   //                    kOutOfRange where the sum leaves 64 bits
   //   Append           kNotFound; kInvalidArgument where the whole value is over the limit
-  Reply Add(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+  Reply Add(std::uint32_t namespace_handle, std::string_view key, std::string_view value,
             const EntryTtl& ttl = {}, const CallOptions& options = {});
-  Reply Replace(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+  Reply Replace(std::uint32_t namespace_handle, std::string_view key, std::string_view value,
                 const EntryTtl& ttl = {}, const CallOptions& options = {});
-  Reply CompareAndSwap(std::uint16_t namespace_id, std::string_view key,
+  Reply CompareAndSwap(std::uint32_t namespace_handle, std::string_view key,
                        std::uint64_t expected_version, std::string_view value,
                        const EntryTtl& ttl = {}, const CallOptions& options = {});
-  Reply Increment(std::uint16_t namespace_id, std::string_view key, const CounterStep& step = {},
-                  const CallOptions& options = {});
-  Reply Append(std::uint16_t namespace_id, std::string_view key, std::string_view more,
+  Reply Increment(std::uint32_t namespace_handle, std::string_view key,
+                  const CounterStep& step = {}, const CallOptions& options = {});
+  Reply Append(std::uint32_t namespace_handle, std::string_view key, std::string_view more,
                const CallOptions& options = {});
 
   Reply Call(std::uint32_t method_id, std::string_view request, const CallOptions& options = {});
@@ -154,7 +169,7 @@ class Client {
 
   // Publishes a Set without waiting for its answer; waits only while the rings are full. An error
   // means that this operation was not published, and there will be no completion for it.
-  Status SetPipelined(std::uint16_t namespace_id, std::string_view key, std::string_view value,
+  Status SetPipelined(std::uint32_t namespace_handle, std::string_view key, std::string_view value,
                       const EntryTtl& ttl, std::uint64_t token, const CallOptions& options = {});
   // Waits until every pipelined operation is completed. kDeadlineExceeded when some are still open
   // after `timeout`; they stay open.

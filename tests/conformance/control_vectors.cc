@@ -56,6 +56,35 @@ std::string Fields(const ipc::OpenMethod& open) {
 
 std::string Fields(const ipc::StatusRequest&) { return R"("kind": "status")"; }
 
+std::string SettingsFields(const ipc::NamespaceSettings& settings) {
+  return fmt::format(R"("name": {}, "hard_ttl_ms": {}, "soft_ttl_ms": {}, "quota_min_bytes": {}, )"
+                     R"("quota_max_bytes": {}, "refuse_when_full": {}, "strict": {})",
+                     Quoted(settings.name), Word(settings.hard_ttl_ms), Word(settings.soft_ttl_ms),
+                     Word(settings.quota_min_bytes), Word(settings.quota_max_bytes),
+                     settings.refuse_when_full, settings.strict);
+}
+
+std::string Fields(const ipc::CreateNamespace& create) {
+  return R"("kind": "create_namespace", )" + SettingsFields(create.settings);
+}
+
+std::string Fields(const ipc::AlterNamespace& alter) {
+  return fmt::format(R"("kind": "alter_namespace", {}, "fields": {})",
+                     SettingsFields(alter.settings), alter.fields);
+}
+
+std::string Fields(const ipc::DropNamespace& drop) {
+  return fmt::format(R"("kind": "drop_namespace", "name": {})", Quoted(drop.name));
+}
+
+std::string Fields(const ipc::FlushNamespace& flush) {
+  return fmt::format(R"("kind": "flush_namespace", "name": {})", Quoted(flush.name));
+}
+
+std::string Fields(const ipc::ListNamespaces& list) {
+  return fmt::format(R"("kind": "list_namespaces", "from_id": {})", list.from_id);
+}
+
 std::string Fields(const ipc::UnknownRequest& unknown) {
   return fmt::format(R"("kind": "unknown", "discriminant": {})", unknown.discriminant);
 }
@@ -99,20 +128,28 @@ std::string Fields(const ipc::Welcome& welcome) {
 
 std::string Fields(const ipc::NamespaceInfo& info) {
   return fmt::format(
-      R"("kind": "namespace", "id": {}, "name": {}, "writable": {}, "max_value_bytes": {})",
-      info.id, Quoted(info.name), info.writable, Word(info.max_value_bytes));
+      R"("kind": "namespace", "id": {}, "name": {}, "writable": {}, "max_value_bytes": {}, )"
+      R"("incarnation": {})",
+      info.id, Quoted(info.name), info.writable, Word(info.max_value_bytes), info.incarnation);
 }
 
 std::string Fields(const ipc::MethodInfo& info) {
   return fmt::format(R"("kind": "method", "id": {}, "name": {})", info.id, Quoted(info.name));
 }
 
-std::string Item(const ipc::NamespaceStatus& status) {
+std::string NamespaceFields(const ipc::NamespaceStatus& status) {
   return fmt::format(
-      R"({{"id": {}, "name": {}, "used_bytes": {}, "quota_max_bytes": {}, "hard_ttl_ms": {}, )"
-      R"("soft_ttl_ms": {}, "evicts": {}}})",
+      R"("id": {}, "name": {}, "used_bytes": {}, "quota_max_bytes": {}, "hard_ttl_ms": {}, )"
+      R"("soft_ttl_ms": {}, "evicts": {}, "strict": {}, "quota_min_bytes": {})",
       status.id, Quoted(status.name), Word(status.used_bytes), Word(status.quota_max_bytes),
-      Word(status.hard_ttl_ms), Word(status.soft_ttl_ms), status.evicts);
+      Word(status.hard_ttl_ms), Word(status.soft_ttl_ms), status.evicts, status.strict,
+      Word(status.quota_min_bytes));
+}
+
+std::string Item(const ipc::NamespaceStatus& status) { return "{" + NamespaceFields(status) + "}"; }
+
+std::string Fields(const ipc::NamespaceStatus& status) {
+  return R"("kind": "namespace_status", )" + NamespaceFields(status);
 }
 
 std::string Item(const ipc::SessionStatus& status) {
@@ -149,6 +186,11 @@ std::string Fields(const ipc::StatusReport& report) {
       R"("stores": [{}], "sessions": {}, "sessions_omitted": {})",
       Quoted(report.server_version), report.server_pid, Word(report.epoch), Word(report.uptime_ms),
       fmt::join(stores, ", "), List(report.sessions), report.sessions_omitted);
+}
+
+std::string Fields(const ipc::NamespaceList& list) {
+  return fmt::format(R"("kind": "namespace_list", "namespaces": {}, "next_id": {})",
+                     List(list.namespaces), list.next_id);
 }
 
 // ------------------------------------------------------------------------------------ the messages
@@ -210,8 +252,8 @@ ipc::StatusReport SomeReport() {
                          .namespaces = {},
                          .namespaces_omitted = 0x89090909,
                          .operations = 0x8a0a0a0a0a0a0a0aU};
-  store.namespaces.push_back({0xff01, "users", 1, 2, 3, 4, true});
-  store.namespaces.push_back({2, "", 5, 6, ~std::uint64_t{0}, 7, false});
+  store.namespaces.push_back({0xff01, "users", 1, 2, 3, 4, true, false, 8});
+  store.namespaces.push_back({2, "", 5, 6, ~std::uint64_t{0}, 7, false, true, 9});
   report.stores = {store, {}};
   report.sessions.push_back({0x8101010101010101U, 0x82020202, 0x83030303, "users-service", "hot",
                              0x8404, 0x8505050505050505U, 0x8606060606060606U});
@@ -225,7 +267,13 @@ std::vector<ipc::ClientMessage> ToDaemon() {
           {0x80000002, ipc::OpenNamespace{"users"}},
           {3, ipc::OpenNamespace{""}},
           {4, ipc::OpenMethod{"transit.sign"}},
-          {5, ipc::StatusRequest{}}};
+          {5, ipc::StatusRequest{}},
+          {6, ipc::CreateNamespace{{"users", 0x8101010101010101U, 0x8202020202020202U,
+                                    0x8303030303030303U, 0x8404040404040404U, true, false}}},
+          {7, ipc::AlterNamespace{{"u", 1, 2, 3, 4, false, true}, 0x85050505}},
+          {8, ipc::DropNamespace{"users"}},
+          {9, ipc::FlushNamespace{"users"}},
+          {10, ipc::ListNamespaces{0xff01}}};
 }
 
 std::vector<ipc::ServerMessage> ToClient() {
@@ -243,10 +291,13 @@ std::vector<ipc::ServerMessage> ToClient() {
           {1, ipc::ErrorReply{Code::kFailedPrecondition, "the layouts differ",
                               ipc::Mismatch{ipc::Mismatch::Subject::kSessionLayout, "c", "s"}}},
           {0x80000002, ipc::ErrorReply{Code::kNotFound, "no namespace 'x\\y'", std::nullopt}},
-          {3, ipc::NamespaceInfo{0xfff0, "users", true, 0x8101010101010101U}},
+          {3, ipc::NamespaceInfo{0xfff0, "users", true, 0x8101010101010101U, 0x8202}},
           {4, ipc::NamespaceInfo{2, "", false, 1}},
           {5, ipc::MethodInfo{0x81020304, "transit.sign"}},
           {6, SomeReport()},
+          {7, ipc::NamespaceStatus{0xff02, "items", 1, 2, 3, 4, true, false, 5}},
+          {8, ipc::NamespaceList{{{3, "a", 1, 2, 3, 4, false, true, 5}, {4, "", 6, 7, 8, 9}},
+                                 0x80000001}},
           {0, ipc::Ended{{Code::kUnavailable, "shutting down", std::nullopt}}}};
 }
 

@@ -4,6 +4,7 @@
 #define HEARTH_TESTS_DAEMON_CONTROL_RIG_H_
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <memory>
@@ -39,8 +40,12 @@ class ControlPeer {
     hello.channels = channels;
     REQUIRE(SendRaw(*ipc::EncodeClientMessage({.request_id = 1, .body = hello})));
   }
-  // The next thing the daemon has said: "welcome", "error CODE: ...", "ended CODE: ...", "closed";
-  // empty when it has said nothing.
+  void Ask(ipc::ClientMessage message) {
+    message.request_id = 2;
+    REQUIRE(SendRaw(*ipc::EncodeClientMessage(message)));
+  }
+  // The next thing the daemon has said: "welcome", "namespace NAME", "error CODE: ...", "ended
+  // CODE: ...", "closed"; empty when it has said nothing.
   std::string Told() {
     ipc::Packet packet;
     const auto received = socket_.Receive(&packet, ipc::kMaxDescriptors);
@@ -53,6 +58,12 @@ class ControlPeer {
       return "ended " + ended->reason.ToStatus().ToString();
     if (const auto* error = std::get_if<ipc::ErrorReply>(&message->body))
       return "error " + error->ToStatus().ToString();
+    if (const auto* status = std::get_if<ipc::NamespaceStatus>(&message->body))
+      return "namespace " + status->name;
+    if (const auto* info = std::get_if<ipc::NamespaceInfo>(&message->body))
+      return fmt::format("opened {:#x} {}", info->handle(), info->writable);
+    if (const auto* list = std::get_if<ipc::NamespaceList>(&message->body))
+      return fmt::format("list {} {}", list->namespaces.size(), list->next_id);
     REQUIRE(std::holds_alternative<ipc::Welcome>(message->body));
     if (!packet.descriptors.empty()) Attach(std::move(packet.descriptors));
     return "welcome";
@@ -78,6 +89,7 @@ struct ControlOptions {
   daemon::LimitsConfig limits{};
   std::vector<daemon::PolicyRule> policy{};
   std::size_t origins = 65536;
+  std::uint32_t max_namespaces = 4096;
   bool serve = true;  // starts the writer thread
 };
 
@@ -93,6 +105,7 @@ class ControlRig {
     daemon::StoreConfig store = config_.stores[0];
     store.bytes = kMiB;
     store.segment_bytes = 64 * kKiB;
+    store.max_namespaces = options.max_namespaces;
     auto service = daemon::StoreService::Create(
         store, config_.limits, &methods_,
         [this](std::uint64_t id, const Status& why) { control_->ReportGone(id, why); });

@@ -27,7 +27,9 @@ std::shared_ptr<daemon::Session> MakeSession(const SessionOptions& options) {
   session->id = options.id;
   session->peer = {.pid = 4711, .uid = 1234, .gids = {1234}};
   session->client_name = "rig";
-  session->may_write = options.may_write;
+  for (std::uint32_t id = 0; id < options.may_write.size(); ++id)
+    session->may_write.push_back({.handle = id, .known = true, .granted = options.may_write[id]});
+  session->rights = options.rights;
   session->may_call = options.may_call;
   session->server_doorbell = Must(MakeEventFd());
   for (std::uint32_t i = 0; i < options.channels; ++i) {

@@ -25,7 +25,8 @@ struct SessionOptions {
   std::uint32_t channels = 1;
   std::uint32_t ring_bytes = ipc::kMinRingBytes;
   std::uint32_t touch_entries = 64;
-  std::vector<bool> may_write = {false, true, false};            // by namespace id
+  std::vector<bool> may_write = {false, true, false};  // by namespace id; others:
+  daemon::Rights rights{};
   std::vector<bool> may_call = {false, true, true, true, true};  // by method id
 };
 std::shared_ptr<daemon::Session> MakeSession(const SessionOptions& options);

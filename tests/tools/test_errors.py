@@ -102,8 +102,8 @@ class Reaching(CliTest):
 
     def test_no_such_namespace_store_or_key(self) -> None:
         self.check(self.hearth("cache", "get", "-n", "nowhere", "k"), FAILURE,
-                   "no namespace 'nowhere' in store 'default'", "'hearth status' lists")
-        self.check(self.hearth("prewarm", "-n", "nowhere", "-"), FAILURE, "'hearth status' lists")
+                   "no namespace 'nowhere' in store 'default'", "'hearth namespace list' lists")
+        self.check(self.hearth("prewarm", "-n", "nowhere", "-"), FAILURE, "'hearth namespace list' lists")
         self.check(self.hearth("cache", "get", "--store", "nowhere", "k"), FAILURE, "no store 'nowhere'",
                    "'hearth status' lists")
         result = self.hearth("cache", "get", "no\nkey")

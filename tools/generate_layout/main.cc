@@ -100,9 +100,10 @@ void PrintStore() {
       {"EntryNegative", c::kEntryNegative},
   }};
   PrintConstants("The store (core/cache/format.h).", constants);
-  const std::array<Constant, 4> more = {{
+  const std::array<Constant, 5> more = {{
       {"EntryVersionMask", c::kEntryVersionMask},
       {"NamespaceLive", static_cast<std::uint64_t>(c::NamespaceState::kLive)},
+      {"NamespaceIncarnationShift", c::kNamespaceIncarnationShift},
       {"NamespaceStrict", c::kNamespaceStrict},
       {"Never", c::kNever},
   }};

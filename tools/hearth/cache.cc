@@ -68,7 +68,7 @@ ExitCode FailOutcome(const Connection& connection, const std::string& key,
 ipc::Reply Store(const Connection& connection, const SetOptions& options,
                  const std::string& value) {
   ipc::Client& client = *connection.client;
-  const std::uint16_t id = connection.target.id;
+  const std::uint32_t id = connection.target.handle();
   switch (options.how) {
     case StoreHow::kAlways: break;
     case StoreHow::kIfAbsent: return client.Add(id, options.key, value, options.ttl);
@@ -141,7 +141,7 @@ Result<std::string> ReadValue(const std::string& file, std::uint64_t limit) {
 ExitCode RunGet(const GlobalOptions& global, const GetOptions& options) {
   auto connection = ConnectTo(global, options.place, kClientName);
   if (!connection.ok()) return Fail(connection.status());
-  const ipc::Reply reply = connection->client->Get(connection->target.id, options.key);
+  const ipc::Reply reply = connection->client->Get(connection->target.handle(), options.key);
   if (!reply.ok()) return FailKey(*connection, options.key, reply.status);
   if (options.meta || global.json) {
     // The clock is looked at after the entry, so that what it says about it is not too much.
@@ -186,7 +186,7 @@ ExitCode RunCount(const GlobalOptions& global, const CountOptions& options) {
   auto connection = ConnectTo(global, options.place, kClientName);
   if (!connection.ok()) return Fail(connection.status());
   const ipc::Reply reply =
-      connection->client->Increment(connection->target.id, options.key, options.step);
+      connection->client->Increment(connection->target.handle(), options.key, options.step);
   if (!reply.ok()) return FailOutcome(*connection, options.key, reply);
   if (!global.json) return PrintOut(fmt::format("{}\n", reply.number));
   Json json = WrittenJson(*connection, options.key);
@@ -202,7 +202,7 @@ ExitCode RunDel(const GlobalOptions& global, const DelOptions& options) {
   Json missing = Json::array();
   ExitCode worst = kExitOk;
   for (const std::string& key : options.keys) {
-    const ipc::Reply reply = connection->client->Delete(connection->target.id, key);
+    const ipc::Reply reply = connection->client->Delete(connection->target.handle(), key);
     const bool gone = reply.status.code() == Code::kNotFound;
     if (!reply.ok()) worst = FailKey(*connection, key, reply.status);
     if (!reply.ok() && !gone) return worst;

@@ -8,7 +8,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -18,6 +17,7 @@
 #include "ipc/session_layout.h"
 #include "tools/hearth/cache.h"
 #include "tools/hearth/help_text.h"
+#include "tools/hearth/namespace.h"
 #include "tools/hearth/prewarm.h"
 #include "tools/hearth/session.h"
 #include "tools/hearth/status.h"
@@ -49,13 +49,14 @@ struct Everything {
   CountOptions count;
   DelOptions del;
   PrewarmOptions prewarm;
+  NamespaceCommand namespace_command;
   std::function<ExitCode()> run;
 };
 
 // They are on the top and on every command, so that both `hearth --json status` and `hearth status
 // --json` work without one command's words being taken for another's.
 void AddGlobalOptions(CLI::App* app, GlobalOptions* global) {
-  constexpr const char* kGroup = "Options of every command";
+  constexpr auto kGroup = "Options of every command";
   app->add_option("--socket", global->socket,
                   "hearthd's socket (default " + DefaultSocket() + ", or HEARTH_SOCKET)")
       ->type_name("PATH")
@@ -200,6 +201,59 @@ void AddCacheCommands(CLI::App* app, Everything* all) {
   del->add_option("KEY", all->del.keys, "The keys")->required()->type_name("")->expected(1, -1);
 }
 
+// An option that names a setting of a namespace.
+template <class Value, class Parse>
+void AddSetting(CLI::App* command, NamespaceCommand* to, const std::string& name,
+                const std::string& help, const std::string& type, Parse parse,
+                Value ipc::NamespaceSettings::*setting, ipc::NamespaceField field) {
+  AddParsed(command, name, help, type, parse, [to, setting, field](Value value) {
+    to->settings.*setting = value;
+    to->fields |= field;
+  });
+}
+
+void AddSettings(CLI::App* command, NamespaceCommand* to) {
+  using S = ipc::NamespaceSettings;
+  AddSetting(command, to, "--ttl", "Life of entries set without one", "DURATION|none",
+             ParseDefaultTtl, &S::hard_ttl_ms, ipc::kFieldHardTtl);
+  AddSetting(command, to, "--soft-ttl", "When they count as stale", "DURATION|none",
+             ParseDefaultTtl, &S::soft_ttl_ms, ipc::kFieldSoftTtl);
+  AddSetting(command, to, "--quota-min", "What others cannot take from it", "SIZE", ParseBytes,
+             &S::quota_min_bytes, ipc::kFieldQuotaMin);
+  AddSetting(command, to, "--quota-max", "What it can have at most; 0: the store", "SIZE",
+             ParseBytes, &S::quota_max_bytes, ipc::kFieldQuotaMax);
+  AddSetting(command, to, "--refuse-when-full", "Refuse writes instead of evicting", "yes|no",
+             ParseYesNo, &S::refuse_when_full, ipc::kFieldRefuseWhenFull);
+  AddSetting(command, to, "--strict", "Miss while hearthd does not run", "yes|no", ParseYesNo,
+             &S::strict, ipc::kFieldStrict);
+}
+
+void AddNamespaceCommands(CLI::App* app, Everything* all) {
+  CLI::App* parent = app->add_subcommand("namespace", "List, make and change namespaces");
+  parent->require_subcommand(1);
+  parent->footer(kNamespaceExamples);
+  using Run = decltype(&RunNamespaceList);
+  auto add = [&, to = &all->namespace_command](const char* name, const char* about,
+                                               const char* examples, Run run) {
+    CLI::App* command = AddCommand(parent, name, about, examples);
+    command->add_option("--store", to->store, "Store (default: hearthd's first)")
+        ->type_name("NAME");
+    if (run != RunNamespaceList)
+      command->add_option("NAME", to->settings.name, "The namespace")->required()->type_name("");
+    if (run == RunNamespaceCreate || run == RunNamespaceAlter) AddSettings(command, to);
+    command->callback([all, to, run, command] {
+      if (run == RunNamespaceAlter && to->fields == 0)
+        throw CLI::ValidationError(command->get_name(), "name at least one setting to change");
+      all->run = [all, to, run] { return run(all->global, *to); };
+    });
+  };
+  add("list", "Show all namespaces", kNamespaceListExamples, RunNamespaceList);
+  add("create", "Make a namespace", kNamespaceCreateExamples, RunNamespaceCreate);
+  add("alter", "Change settings of a namespace", kNamespaceAlterExamples, RunNamespaceAlter);
+  add("drop", "Remove a namespace and all its entries", kNamespaceDropExamples, RunNamespaceDrop);
+  add("flush", "Remove all entries of a namespace", kNamespaceFlushExamples, RunNamespaceFlush);
+}
+
 Result<double> ParseRate(const std::string& text) {
   double rate = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
@@ -331,6 +385,7 @@ ExitCode RunCommandLine(int argc, char** argv) {
   AddCommand(&app, "status", "Show hearthd, its stores and its clients", kStatusExamples)
       ->callback([&all] { all.run = [&all] { return RunStatus(all.global); }; });
   AddCacheCommands(&app, &all);
+  AddNamespaceCommands(&app, &all);
   AddPrewarm(&app, &all);
   AddGlobalOptionsToAll(&app, &all.global);
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);

@@ -95,6 +95,44 @@ Examples:
   hearth cache del user:42
   hearth cache del -n users 41 42 43)";
 
+inline constexpr const char* kNamespaceExamples =
+    R"(Namespaces made here last until they are dropped or hearthd starts with an empty store; those of
+its configuration come back then. Changing them takes a policy rule with admin = true, flushing
+one the right to write to it.
+'hearth namespace COMMAND --help' has options and examples.)";
+
+inline constexpr const char* kNamespaceListExamples = R"(Examples:
+  hearth namespace list
+  hearth namespace list --json | jq -r '.[].name')";
+
+inline constexpr const char* kNamespaceCreateExamples =
+    R"(Sizes: 512KiB, 64MiB, 2GiB; they count in whole segments of the store.
+
+Examples:
+  hearth namespace create users --ttl 5m --soft-ttl 1m
+  hearth namespace create images --quota-min 64MiB --quota-max 1GiB
+  hearth namespace create jobs --refuse-when-full yes)";
+
+inline constexpr const char* kNamespaceAlterExamples =
+    R"(What is not named stays. Entries that are there keep their expiry.
+
+Examples:
+  hearth namespace alter users --ttl none
+  hearth namespace alter images --quota-max 2GiB)";
+
+inline constexpr const char* kNamespaceDropExamples =
+    R"(Whoever has it open reads nothing any more and cannot write, also when there is one of the
+same name again.
+
+Examples:
+  hearth namespace drop users)";
+
+inline constexpr const char* kNamespaceFlushExamples =
+    R"(In one step for all readers, however many entries there are.
+
+Examples:
+  hearth namespace flush users)";
+
 inline constexpr const char* kPrewarmExamples =
     R"(One JSON object per line. Without --key and --value:
   {"key": "user:42", "value": ANY, "ttl": "5m", "soft_ttl": "1m"}

@@ -195,8 +195,8 @@ Status Loader::Send(const ParsedRecord& record, std::uint64_t line_number) {
   }
   pending_.push_back({.line = line_number, .bytes = bytes});
   const std::uint64_t token = first_token_ + pending_.size() - 1;
-  Status sent = connection_->client->SetPipelined(connection_->target.id, record.key, record.value,
-                                                  record.ttl, token);
+  Status sent = connection_->client->SetPipelined(connection_->target.handle(), record.key,
+                                                  record.value, record.ttl, token);
   // Answers that came meanwhile may have emptied the queue up to this one, but not this one.
   if (!sent.ok()) pending_.pop_back();
   if (sent.ok()) sample_.Add(record.key);
@@ -250,7 +250,7 @@ double Loader::ShareGone() {
   if (sample_.keys().empty() || refused_ > 0) return 0;
   const auto gone =
       std::count_if(sample_.keys().begin(), sample_.keys().end(), [this](const std::string& key) {
-        return connection_->client->Get(connection_->target.id, key).status.code() ==
+        return connection_->client->Get(connection_->target.handle(), key).status.code() ==
                Code::kNotFound;
       });
   return static_cast<double>(gone) / static_cast<double>(sample_.keys().size());

@@ -110,9 +110,11 @@ std::string DefaultSocket() {
   return !user.empty() && ::access(user.c_str(), F_OK) == 0 ? user : kSystemSocket;
 }
 
-Result<std::unique_ptr<ipc::Client>> ConnectForStatus(const GlobalOptions& global) {
+Result<std::unique_ptr<ipc::Client>> ConnectForStatus(const GlobalOptions& global,
+                                                      const std::string& store) {
   ipc::ClientOptions options;
   options.name = "hearth status";
+  options.store = store;
   options.data = false;
   return Connect(global, std::move(options));
 }
@@ -137,8 +139,8 @@ Result<Connection> ConnectTo(const GlobalOptions& global, const Place& place,
     const Status& status = target.status();
     if (status.code() != Code::kNotFound) return status;
     return Status(status.code(), status.message() +
-                                     "; 'hearth status' lists the namespaces, and the "
-                                     "configuration of hearthd defines them");
+                                     "; 'hearth namespace list' lists them, and "
+                                     "'hearth namespace create' makes one");
   }
   connection.target = std::move(*target);
   return connection;

@@ -35,8 +35,9 @@ struct Connection {
   ipc::NamespaceInfo target;
 };
 
-// A connection that can only ask for status.
-Result<std::unique_ptr<ipc::Client>> ConnectForStatus(const GlobalOptions& global);
+// A connection that can ask for status and change namespaces, and holds no entries.
+Result<std::unique_ptr<ipc::Client>> ConnectForStatus(const GlobalOptions& global,
+                                                      const std::string& store = "");
 
 // A session with a namespace opened. `ring_bytes` 0 for the daemon's default. Messages of errors
 // say what to do: how to start hearthd, where namespaces are listed.

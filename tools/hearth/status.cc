@@ -18,7 +18,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string Duration(std::uint64_t ms) { return FormatDuration(std::chrono::milliseconds(ms)); }
-std::string TtlText(std::uint64_t ms) { return ms == 0 ? "none" : Duration(ms); }
 
 std::string UuidText(const shm::Uuid& uuid) {
   std::string text;
@@ -38,6 +37,8 @@ Json NamespaceJson(const ipc::NamespaceStatus& item) {
   json["ttl_ms"] = item.hard_ttl_ms == 0 ? Json() : Json(item.hard_ttl_ms);
   json["soft_ttl_ms"] = item.soft_ttl_ms == 0 ? Json() : Json(item.soft_ttl_ms);
   json["evicts"] = item.evicts;
+  json["strict"] = item.strict;
+  json["quota_min_bytes"] = item.quota_min_bytes;
   return json;
 }
 
@@ -131,6 +132,15 @@ std::string ToText(const ipc::StatusReport& report) {
 }
 
 }  // namespace
+
+std::string TtlText(std::uint64_t ms) { return ms == 0 ? "none" : Duration(ms); }
+
+std::string NamespacesToJson(std::span<const ipc::NamespaceStatus> namespaces, bool list) {
+  Json all = Json::array();
+  for (const ipc::NamespaceStatus& item : namespaces) all.push_back(NamespaceJson(item));
+  const Json& shown = list ? all : all.at(0);
+  return shown.dump(list ? 2 : -1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 ExitCode RunStatus(const GlobalOptions& global) {
   auto client = ConnectForStatus(global);

@@ -140,6 +140,17 @@ Result<std::uint64_t> ParseTtl(std::string_view text) {
                text);
 }
 
+Result<std::uint64_t> ParseDefaultTtl(std::string_view text) {
+  if (text == "none" || text == "never") return std::uint64_t{0};
+  return ParseTtl(text);
+}
+
+Result<bool> ParseYesNo(std::string_view text) {
+  if (text == "yes") return true;
+  if (text == "no") return false;
+  return Error(Code::kInvalidArgument, "'{}' is neither yes nor no", text);
+}
+
 std::optional<std::string> Nearest(std::string_view word,
                                    const std::vector<std::string>& candidates) {
   std::optional<std::string> nearest;

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,8 +31,8 @@ func readVectors(t *testing.T) (messages []fields, all vectors) {
 		kinds[f.text("to")+" "+f.text("kind")] = true
 		messages = append(messages, f)
 	}
-	if len(kinds) != 10 {
-		t.Fatalf("vectors of %v; there are 4 kinds to the daemon and 6 to clients", kinds)
+	if len(kinds) != 17 {
+		t.Fatalf("vectors of %v; there are 9 kinds to the daemon and 8 to clients", kinds)
 	}
 	return messages, all
 }
@@ -98,6 +99,11 @@ func TestCppReadsWhatTheClientSends(t *testing.T) {
 		func(m controlwire.ClientMessageBuilder) { writeHello(m, &options) },
 		writeOpenNamespace("users"),
 		writeOpenMethod("transit.sign"),
+		writeCreateNamespace(&NamespaceSettings{Name: "users", HardTTLMs: 1, SoftTTLMs: 2, QuotaMinBytes: 3,
+			QuotaMaxBytes: 4, RefuseWhenFull: true}),
+		writeAlterNamespace(&NamespaceSettings{Name: "users", Strict: true}, FieldStrict),
+		writeDropNamespace("users"),
+		writeFlushNamespace("users"),
 	} {
 		packet, err := encode(fill)
 		if err != nil {
@@ -115,8 +121,16 @@ func TestCppReadsWhatTheClientSends(t *testing.T) {
 			"request_ring_bytes": 1 << 16, "response_ring_bytes": 1 << 20},
 		{"to": "daemon", "kind": "open_namespace", "request_id": 0, "name": "users"},
 		{"to": "daemon", "kind": "open_method", "request_id": 0, "name": "transit.sign"},
+		{"to": "daemon", "kind": "create_namespace", "request_id": 0, "name": "users", "hard_ttl_ms": word(1),
+			"soft_ttl_ms": word(2), "quota_min_bytes": word(3), "quota_max_bytes": word(4), "refuse_when_full": true,
+			"strict": false},
+		{"to": "daemon", "kind": "alter_namespace", "request_id": 0, "name": "users", "hard_ttl_ms": word(0),
+			"soft_ttl_ms": word(0), "quota_min_bytes": word(0), "quota_max_bytes": word(0), "refuse_when_full": false,
+			"strict": true, "fields": 1 << 6},
+		{"to": "daemon", "kind": "drop_namespace", "request_id": 0, "name": "users"},
+		{"to": "daemon", "kind": "flush_namespace", "request_id": 0, "name": "users"},
 	}
-	for i, got := range cppDecodes(t, []string{"daemon", "daemon", "daemon"}, packets) {
+	for i, got := range cppDecodes(t, slices.Repeat([]string{"daemon"}, len(packets)), packets) {
 		line, err := json.Marshal(want[i])
 		if err != nil {
 			t.Fatal(err)
@@ -173,8 +187,13 @@ func TestTheClientReadsAnswersOfCpp(t *testing.T) {
 			case "error":
 				checkStated(t, f, answer.Err)
 			case "namespace":
-				if want := (Answer{ID: uint32(f.number("id")), Writable: f.truth("writable"),
+				handle := uint32(f.number("incarnation"))<<16 | uint32(f.number("id"))
+				if want := (Answer{ID: handle, Writable: f.truth("writable"),
 					MaxValueBytes: f.number("max_value_bytes")}); answer != want {
+					t.Errorf("%v: %+v", f, answer)
+				}
+			case "namespace_status":
+				if answer != (Answer{}) {
 					t.Errorf("%v: %+v", f, answer)
 				}
 			case "method":

@@ -86,7 +86,7 @@ type Conn struct {
 
 // Answer is the daemon's answer to a question.
 type Answer struct {
-	ID            uint32 // of the namespace or method
+	ID            uint32 // of the method, or the namespace's handle
 	MaxValueBytes uint64
 	Writable      bool
 	Err           error

@@ -73,7 +73,44 @@ func describeRequest(f fields, m controlwire.ClientMessageReader) {
 		f["kind"], f["name"] = "open_method", m.OpenMethod().Name()
 	case controlwire.ClientMessageWhichStatus:
 		f["kind"] = "status"
+	case controlwire.ClientMessageWhichCreateNamespace:
+		f["kind"] = "create_namespace"
+		describeSettings(f, m.CreateNamespace())
+	case controlwire.ClientMessageWhichAlterNamespace:
+		f["kind"], f["fields"] = "alter_namespace", m.AlterNamespace().Fields()
+		describeSettings(f, m.AlterNamespace().Settings())
+	case controlwire.ClientMessageWhichDropNamespace:
+		f["kind"], f["name"] = "drop_namespace", m.DropNamespace().Name()
+	case controlwire.ClientMessageWhichFlushNamespace:
+		f["kind"], f["name"] = "flush_namespace", m.FlushNamespace().Name()
+	case controlwire.ClientMessageWhichListNamespaces:
+		f["kind"], f["from_id"] = "list_namespaces", m.ListNamespaces().FromId()
 	}
+}
+
+func describeSettings(f fields, s controlwire.NamespaceSettingsReader) {
+	f["name"], f["hard_ttl_ms"], f["soft_ttl_ms"] = s.Name(), word(s.HardTtlMs()), word(s.SoftTtlMs())
+	f["quota_min_bytes"], f["quota_max_bytes"] = word(s.QuotaMinBytes()), word(s.QuotaMaxBytes())
+	f["refuse_when_full"], f["strict"] = s.RefuseWhenFull(), s.Strict()
+}
+
+func describeNamespaces(list interface {
+	Len() int
+	At(int) controlwire.NamespaceStatusReader
+}) []any {
+	namespaces := []any{}
+	for i := range list.Len() {
+		namespaces = append(namespaces, describeNamespace(fields{}, list.At(i)))
+	}
+	return namespaces
+}
+
+func describeNamespace(f fields, n controlwire.NamespaceStatusReader) fields {
+	f["id"], f["name"], f["used_bytes"] = n.Id(), n.Name(), word(n.UsedBytes())
+	f["quota_max_bytes"], f["hard_ttl_ms"] = word(n.QuotaMaxBytes()), word(n.HardTtlMs())
+	f["soft_ttl_ms"], f["evicts"], f["strict"] = word(n.SoftTtlMs()), n.Evicts(), n.Strict()
+	f["quota_min_bytes"] = word(n.QuotaMinBytes())
+	return f
 }
 
 func describeAnswer(f fields, m controlwire.ServerMessageReader) {
@@ -96,7 +133,13 @@ func describeAnswer(f fields, m controlwire.ServerMessageReader) {
 	case controlwire.ServerMessageWhichNamespace:
 		n := m.Namespace()
 		f["kind"], f["id"], f["name"] = "namespace", n.Id(), n.Name()
-		f["writable"], f["max_value_bytes"] = n.Writable(), word(n.MaxValueBytes())
+		f["writable"], f["max_value_bytes"], f["incarnation"] = n.Writable(), word(n.MaxValueBytes()), n.Incarnation()
+	case controlwire.ServerMessageWhichNamespaceStatus:
+		f["kind"] = "namespace_status"
+		describeNamespace(f, m.NamespaceStatus())
+	case controlwire.ServerMessageWhichNamespaceList:
+		list := m.NamespaceList()
+		f["kind"], f["next_id"], f["namespaces"] = "namespace_list", list.NextId(), describeNamespaces(list.Namespaces())
 	case controlwire.ServerMessageWhichMethod:
 		f["kind"], f["id"], f["name"] = "method", m.Method().Id(), m.Method().Name()
 	case controlwire.ServerMessageWhichStatus:
@@ -129,13 +172,7 @@ func describeStatus(f fields, s controlwire.StatusReader) {
 }
 
 func describeStore(s controlwire.StoreStatusReader) fields {
-	namespaces := []any{}
-	for i := range s.Namespaces().Len() {
-		n := s.Namespaces().At(i)
-		namespaces = append(namespaces, fields{"id": n.Id(), "name": n.Name(), "used_bytes": word(n.UsedBytes()),
-			"quota_max_bytes": word(n.QuotaMaxBytes()), "hard_ttl_ms": word(n.HardTtlMs()), "soft_ttl_ms": word(n.SoftTtlMs()),
-			"evicts": n.Evicts()})
-	}
+	namespaces := describeNamespaces(s.Namespaces())
 	return fields{"name": s.Name(), "uuid": hex.EncodeToString(s.Uuid()), "bytes": word(s.Bytes()), "segment_bytes": s.SegmentBytes(),
 		"segments": s.Segments(), "free_segments": s.FreeSegments(), "entries": word(s.Entries()), "live_bytes": word(s.LiveBytes()),
 		"evicted_entries": word(s.EvictedEntries()), "index_pages": word(s.IndexPages()), "namespaces": namespaces,
@@ -219,7 +256,37 @@ func buildRequest(f fields, m controlwire.ClientMessageBuilder) {
 		m.NewOpenMethod().SetName(f.text("name"))
 	case "status":
 		m.NewStatus()
+	case "create_namespace":
+		buildSettings(f).write(m.NewCreateNamespace())
+	case "alter_namespace":
+		alter := m.NewAlterNamespace()
+		buildSettings(f).write(alter.NewSettings())
+		alter.SetFields(uint32(f.number("fields")))
+	case "drop_namespace":
+		m.NewDropNamespace().SetName(f.text("name"))
+	case "flush_namespace":
+		m.NewFlushNamespace().SetName(f.text("name"))
+	case "list_namespaces":
+		m.NewListNamespaces().SetFromId(uint16(f.number("from_id")))
 	}
+}
+
+func buildSettings(f fields) *NamespaceSettings {
+	return &NamespaceSettings{Name: f.text("name"), HardTTLMs: f.number("hard_ttl_ms"), SoftTTLMs: f.number("soft_ttl_ms"),
+		QuotaMinBytes: f.number("quota_min_bytes"), QuotaMaxBytes: f.number("quota_max_bytes"),
+		RefuseWhenFull: f.truth("refuse_when_full"), Strict: f.truth("strict")}
+}
+
+func buildNamespace(f fields, n controlwire.NamespaceStatusBuilder) {
+	n.SetId(uint16(f.number("id")))
+	n.SetName(f.text("name"))
+	n.SetUsedBytes(f.number("used_bytes"))
+	n.SetQuotaMaxBytes(f.number("quota_max_bytes"))
+	n.SetHardTtlMs(f.number("hard_ttl_ms"))
+	n.SetSoftTtlMs(f.number("soft_ttl_ms"))
+	n.SetEvicts(f.truth("evicts"))
+	n.SetStrict(f.truth("strict"))
+	n.SetQuotaMinBytes(f.number("quota_min_bytes"))
 }
 
 func buildAnswer(f fields, m controlwire.ServerMessageBuilder) {
@@ -247,6 +314,16 @@ func buildAnswer(f fields, m controlwire.ServerMessageBuilder) {
 		n.SetName(f.text("name"))
 		n.SetWritable(f.truth("writable"))
 		n.SetMaxValueBytes(f.number("max_value_bytes"))
+		n.SetIncarnation(uint16(f.number("incarnation")))
+	case "namespace_status":
+		buildNamespace(f, m.NewNamespaceStatus())
+	case "namespace_list":
+		list := m.NewNamespaceList()
+		list.SetNextId(uint32(f.number("next_id")))
+		namespaces := list.NewNamespaces(len(f.list("namespaces")))
+		for i, n := range f.list("namespaces") {
+			buildNamespace(n, namespaces.At(i))
+		}
 	case "method":
 		method := m.NewMethod()
 		method.SetId(uint32(f.number("id")))
@@ -305,14 +382,7 @@ func buildStore(f fields, s controlwire.StoreStatusBuilder) {
 	s.SetIndexPages(f.number("index_pages"))
 	namespaces := s.NewNamespaces(len(f.list("namespaces")))
 	for i, namespace := range f.list("namespaces") {
-		n := namespaces.At(i)
-		n.SetId(uint16(namespace.number("id")))
-		n.SetName(namespace.text("name"))
-		n.SetUsedBytes(namespace.number("used_bytes"))
-		n.SetQuotaMaxBytes(namespace.number("quota_max_bytes"))
-		n.SetHardTtlMs(namespace.number("hard_ttl_ms"))
-		n.SetSoftTtlMs(namespace.number("soft_ttl_ms"))
-		n.SetEvicts(namespace.truth("evicts"))
+		buildNamespace(namespace, namespaces.At(i))
 	}
 	s.SetNamespacesOmitted(uint32(f.number("namespaces_omitted")))
 	s.SetOperations(f.number("operations"))

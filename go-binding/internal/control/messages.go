@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hearthd/hearth/go-binding/internal/controlwire"
+	"github.com/hearthd/hearth/go-binding/internal/layout"
 	"github.com/hearthd/hearth/go-binding/internal/shm"
 	"github.com/hearthd/hearth/go-binding/wire"
 )
@@ -83,7 +84,9 @@ func (c *Conn) dispatch(packet []byte) error {
 		answer.Err = statedError(&m, message.Error())
 	case controlwire.ServerMessageWhichNamespace:
 		in := message.Namespace()
-		answer = Answer{ID: uint32(in.Id()), MaxValueBytes: in.MaxValueBytes(), Writable: in.Writable()}
+		answer = Answer{ID: uint32(in.Incarnation())<<layout.NamespaceIncarnationShift | uint32(in.Id()),
+			MaxValueBytes: in.MaxValueBytes(), Writable: in.Writable()}
+	case controlwire.ServerMessageWhichNamespaceStatus: // it has changed as was asked
 	case controlwire.ServerMessageWhichMethod:
 		answer = Answer{ID: message.Method().Id()}
 	default:

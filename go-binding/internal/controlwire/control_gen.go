@@ -29,6 +29,16 @@ const (
 	ClientMessageWhichOpenMethod ClientMessageWhich = 2
 	// ClientMessageWhichStatus is the member status.
 	ClientMessageWhichStatus ClientMessageWhich = 3
+	// ClientMessageWhichCreateNamespace is the member createNamespace.
+	ClientMessageWhichCreateNamespace ClientMessageWhich = 4
+	// ClientMessageWhichAlterNamespace is the member alterNamespace.
+	ClientMessageWhichAlterNamespace ClientMessageWhich = 5
+	// ClientMessageWhichDropNamespace is the member dropNamespace.
+	ClientMessageWhichDropNamespace ClientMessageWhich = 6
+	// ClientMessageWhichFlushNamespace is the member flushNamespace.
+	ClientMessageWhichFlushNamespace ClientMessageWhich = 7
+	// ClientMessageWhichListNamespaces is the member listNamespaces.
+	ClientMessageWhichListNamespaces ClientMessageWhich = 8
 )
 
 // String returns the name in the schema, or the type and number of a value that this
@@ -43,6 +53,16 @@ func (e ClientMessageWhich) String() string {
 		return "openMethod"
 	case ClientMessageWhichStatus:
 		return "status"
+	case ClientMessageWhichCreateNamespace:
+		return "createNamespace"
+	case ClientMessageWhichAlterNamespace:
+		return "alterNamespace"
+	case ClientMessageWhichDropNamespace:
+		return "dropNamespace"
+	case ClientMessageWhichFlushNamespace:
+		return "flushNamespace"
+	case ClientMessageWhichListNamespaces:
+		return "listNamespaces"
 	}
 	return "ClientMessageWhich(" + strconv.FormatUint(uint64(e), 10) + ")"
 }
@@ -108,6 +128,59 @@ func (r ClientMessageReader) HasStatus() bool {
 	return wire.Struct(r).Uint16(4) == 3 && wire.Struct(r).Has(0)
 }
 
+// CreateNamespace returns the field createNamespace.
+func (r ClientMessageReader) CreateNamespace() NamespaceSettingsReader {
+	return NamespaceSettingsReader(wire.Struct(r).Member(4, 4).Struct(0))
+}
+
+// HasCreateNamespace reports whether the field createNamespace is set and not null.
+func (r ClientMessageReader) HasCreateNamespace() bool {
+	return wire.Struct(r).Uint16(4) == 4 && wire.Struct(r).Has(0)
+}
+
+// AlterNamespace returns the field alterNamespace.
+func (r ClientMessageReader) AlterNamespace() AlterNamespaceReader {
+	return AlterNamespaceReader(wire.Struct(r).Member(4, 5).Struct(0))
+}
+
+// HasAlterNamespace reports whether the field alterNamespace is set and not null.
+func (r ClientMessageReader) HasAlterNamespace() bool {
+	return wire.Struct(r).Uint16(4) == 5 && wire.Struct(r).Has(0)
+}
+
+// DropNamespace returns the field dropNamespace.
+func (r ClientMessageReader) DropNamespace() NamespaceNameReader {
+	return NamespaceNameReader(wire.Struct(r).Member(4, 6).Struct(0))
+}
+
+// HasDropNamespace reports whether the field dropNamespace is set and not null.
+func (r ClientMessageReader) HasDropNamespace() bool {
+	return wire.Struct(r).Uint16(4) == 6 && wire.Struct(r).Has(0)
+}
+
+// FlushNamespace returns the field flushNamespace.
+//
+// These four are answered with namespaceStatus when they are done, which may be after the answers
+// to later requests.
+func (r ClientMessageReader) FlushNamespace() NamespaceNameReader {
+	return NamespaceNameReader(wire.Struct(r).Member(4, 7).Struct(0))
+}
+
+// HasFlushNamespace reports whether the field flushNamespace is set and not null.
+func (r ClientMessageReader) HasFlushNamespace() bool {
+	return wire.Struct(r).Uint16(4) == 7 && wire.Struct(r).Has(0)
+}
+
+// ListNamespaces returns the field listNamespaces.
+func (r ClientMessageReader) ListNamespaces() ListNamespacesReader {
+	return ListNamespacesReader(wire.Struct(r).Member(4, 8).Struct(0))
+}
+
+// HasListNamespaces reports whether the field listNamespaces is set and not null.
+func (r ClientMessageReader) HasListNamespaces() bool {
+	return wire.Struct(r).Uint16(4) == 8 && wire.Struct(r).Has(0)
+}
+
 // ClientMessageBuilder builds the struct ClientMessage; see ClientMessageReader.
 type ClientMessageBuilder wire.StructBuilder
 
@@ -148,6 +221,41 @@ func (b ClientMessageBuilder) NewStatus() StatusRequestBuilder {
 	s := wire.StructBuilder(b)
 	s.SetUint16(4, 3)
 	return StatusRequestBuilder(s.NewStruct(0, 0, 0))
+}
+
+// NewCreateNamespace sets the field createNamespace to a new struct of default values.
+func (b ClientMessageBuilder) NewCreateNamespace() NamespaceSettingsBuilder {
+	s := wire.StructBuilder(b)
+	s.SetUint16(4, 4)
+	return NamespaceSettingsBuilder(s.NewStruct(0, 5, 1))
+}
+
+// NewAlterNamespace sets the field alterNamespace to a new struct of default values.
+func (b ClientMessageBuilder) NewAlterNamespace() AlterNamespaceBuilder {
+	s := wire.StructBuilder(b)
+	s.SetUint16(4, 5)
+	return AlterNamespaceBuilder(s.NewStruct(0, 1, 1))
+}
+
+// NewDropNamespace sets the field dropNamespace to a new struct of default values.
+func (b ClientMessageBuilder) NewDropNamespace() NamespaceNameBuilder {
+	s := wire.StructBuilder(b)
+	s.SetUint16(4, 6)
+	return NamespaceNameBuilder(s.NewStruct(0, 0, 1))
+}
+
+// NewFlushNamespace sets the field flushNamespace to a new struct of default values.
+func (b ClientMessageBuilder) NewFlushNamespace() NamespaceNameBuilder {
+	s := wire.StructBuilder(b)
+	s.SetUint16(4, 7)
+	return NamespaceNameBuilder(s.NewStruct(0, 0, 1))
+}
+
+// NewListNamespaces sets the field listNamespaces to a new struct of default values.
+func (b ClientMessageBuilder) NewListNamespaces() ListNamespacesBuilder {
+	s := wire.StructBuilder(b)
+	s.SetUint16(4, 8)
+	return ListNamespacesBuilder(s.NewStruct(0, 1, 0))
 }
 
 // ClientMessageListReader reads a list of ClientMessage.
@@ -202,6 +310,10 @@ const (
 	ServerMessageWhichStatus ServerMessageWhich = 4
 	// ServerMessageWhichEnded is the member ended.
 	ServerMessageWhichEnded ServerMessageWhich = 5
+	// ServerMessageWhichNamespaceStatus is the member namespaceStatus.
+	ServerMessageWhichNamespaceStatus ServerMessageWhich = 6
+	// ServerMessageWhichNamespaceList is the member namespaceList.
+	ServerMessageWhichNamespaceList ServerMessageWhich = 7
 )
 
 // String returns the name in the schema, or the type and number of a value that this
@@ -220,6 +332,10 @@ func (e ServerMessageWhich) String() string {
 		return "status"
 	case ServerMessageWhichEnded:
 		return "ended"
+	case ServerMessageWhichNamespaceStatus:
+		return "namespaceStatus"
+	case ServerMessageWhichNamespaceList:
+		return "namespaceList"
 	}
 	return "ServerMessageWhich(" + strconv.FormatUint(uint64(e), 10) + ")"
 }
@@ -307,6 +423,28 @@ func (r ServerMessageReader) HasEnded() bool {
 	return wire.Struct(r).Uint16(4) == 5 && wire.Struct(r).Has(0)
 }
 
+// NamespaceStatus returns the field namespaceStatus.
+//
+// The namespace that was created, altered, dropped or flushed, as it is afterwards.
+func (r ServerMessageReader) NamespaceStatus() NamespaceStatusReader {
+	return NamespaceStatusReader(wire.Struct(r).Member(4, 6).Struct(0))
+}
+
+// HasNamespaceStatus reports whether the field namespaceStatus is set and not null.
+func (r ServerMessageReader) HasNamespaceStatus() bool {
+	return wire.Struct(r).Uint16(4) == 6 && wire.Struct(r).Has(0)
+}
+
+// NamespaceList returns the field namespaceList.
+func (r ServerMessageReader) NamespaceList() NamespaceListReader {
+	return NamespaceListReader(wire.Struct(r).Member(4, 7).Struct(0))
+}
+
+// HasNamespaceList reports whether the field namespaceList is set and not null.
+func (r ServerMessageReader) HasNamespaceList() bool {
+	return wire.Struct(r).Uint16(4) == 7 && wire.Struct(r).Has(0)
+}
+
 // ServerMessageBuilder builds the struct ServerMessage; see ServerMessageReader.
 type ServerMessageBuilder wire.StructBuilder
 
@@ -361,6 +499,20 @@ func (b ServerMessageBuilder) NewEnded() ErrorBuilder {
 	s := wire.StructBuilder(b)
 	s.SetUint16(4, 5)
 	return ErrorBuilder(s.NewStruct(0, 1, 2))
+}
+
+// NewNamespaceStatus sets the field namespaceStatus to a new struct of default values.
+func (b ServerMessageBuilder) NewNamespaceStatus() NamespaceStatusBuilder {
+	s := wire.StructBuilder(b)
+	s.SetUint16(4, 6)
+	return NamespaceStatusBuilder(s.NewStruct(0, 6, 1))
+}
+
+// NewNamespaceList sets the field namespaceList to a new struct of default values.
+func (b ServerMessageBuilder) NewNamespaceList() NamespaceListBuilder {
+	s := wire.StructBuilder(b)
+	s.SetUint16(4, 7)
+	return NamespaceListBuilder(s.NewStruct(0, 1, 1))
 }
 
 // ServerMessageListReader reads a list of ServerMessage.
@@ -1039,6 +1191,13 @@ func (r NamespaceInfoReader) MaxValueBytes() uint64 {
 	return wire.Struct(r).Uint64(8)
 }
 
+// Incarnation returns the field incarnation.
+//
+// How many namespaces have had the id before. Requests name a namespace by both.
+func (r NamespaceInfoReader) Incarnation() uint16 {
+	return wire.Struct(r).Uint16(4)
+}
+
 // NamespaceInfoBuilder builds the struct NamespaceInfo; see NamespaceInfoReader.
 type NamespaceInfoBuilder wire.StructBuilder
 
@@ -1077,6 +1236,12 @@ func (b NamespaceInfoBuilder) SetMaxValueBytes(v uint64) {
 	s.SetUint64(8, v)
 }
 
+// SetIncarnation sets the field incarnation.
+func (b NamespaceInfoBuilder) SetIncarnation(v uint16) {
+	s := wire.StructBuilder(b)
+	s.SetUint16(4, v)
+}
+
 // NamespaceInfoListReader reads a list of NamespaceInfo.
 type NamespaceInfoListReader wire.List
 
@@ -1111,6 +1276,464 @@ func (l NamespaceInfoListBuilder) At(i int) NamespaceInfoBuilder {
 // Layout returns how the list is allocated.
 func (NamespaceInfoListBuilder) Layout() wire.Layout {
 	return wire.Layout{Elem: wire.ElemStruct, Data: 2, Pointers: 1}
+}
+
+// NamespaceSettingsReader reads the struct NamespaceSettings.
+type NamespaceSettingsReader wire.Struct
+
+// RootNamespaceSettings returns the root of m as a NamespaceSettings.
+func RootNamespaceSettings(m *wire.Message) NamespaceSettingsReader {
+	return NamespaceSettingsReader(m.Root())
+}
+
+// Name returns the field name as a copy.
+func (r NamespaceSettingsReader) Name() string {
+	return wire.Struct(r).Text(0, "")
+}
+
+// NameBytes returns the field name as a view into the message.
+func (r NamespaceSettingsReader) NameBytes() []byte {
+	return wire.Struct(r).TextBytes(0, nil)
+}
+
+// HasName reports whether the field name is set and not null.
+func (r NamespaceSettingsReader) HasName() bool {
+	return wire.Struct(r).Has(0)
+}
+
+// HardTtlMs returns the field hardTtlMs.
+func (r NamespaceSettingsReader) HardTtlMs() uint64 {
+	return wire.Struct(r).Uint64(0)
+}
+
+// SoftTtlMs returns the field softTtlMs.
+//
+// Of entries that ask for none; 0 = none.
+func (r NamespaceSettingsReader) SoftTtlMs() uint64 {
+	return wire.Struct(r).Uint64(8)
+}
+
+// QuotaMinBytes returns the field quotaMinBytes.
+func (r NamespaceSettingsReader) QuotaMinBytes() uint64 {
+	return wire.Struct(r).Uint64(16)
+}
+
+// QuotaMaxBytes returns the field quotaMaxBytes.
+//
+// 0 = the whole store.
+func (r NamespaceSettingsReader) QuotaMaxBytes() uint64 {
+	return wire.Struct(r).Uint64(24)
+}
+
+// RefuseWhenFull returns the field refuseWhenFull.
+//
+// Instead of evicting.
+func (r NamespaceSettingsReader) RefuseWhenFull() bool {
+	return wire.Struct(r).Bit(256)
+}
+
+// Strict returns the field strict.
+func (r NamespaceSettingsReader) Strict() bool {
+	return wire.Struct(r).Bit(257)
+}
+
+// NamespaceSettingsBuilder builds the struct NamespaceSettings; see NamespaceSettingsReader.
+type NamespaceSettingsBuilder wire.StructBuilder
+
+// NewRootNamespaceSettings makes a NamespaceSettings the root of the message that b builds.
+func NewRootNamespaceSettings(b *wire.Builder) NamespaceSettingsBuilder {
+	return NamespaceSettingsBuilder(b.Root(5, 1))
+}
+
+// SetName sets the field name to a copy of v.
+func (b NamespaceSettingsBuilder) SetName(v string) {
+	s := wire.StructBuilder(b)
+	s.SetText(0, v)
+}
+
+// SetNameBytes sets the field name to a copy of v.
+func (b NamespaceSettingsBuilder) SetNameBytes(v []byte) {
+	s := wire.StructBuilder(b)
+	s.SetTextBytes(0, v)
+}
+
+// SetHardTtlMs sets the field hardTtlMs.
+func (b NamespaceSettingsBuilder) SetHardTtlMs(v uint64) {
+	s := wire.StructBuilder(b)
+	s.SetUint64(0, v)
+}
+
+// SetSoftTtlMs sets the field softTtlMs.
+func (b NamespaceSettingsBuilder) SetSoftTtlMs(v uint64) {
+	s := wire.StructBuilder(b)
+	s.SetUint64(8, v)
+}
+
+// SetQuotaMinBytes sets the field quotaMinBytes.
+func (b NamespaceSettingsBuilder) SetQuotaMinBytes(v uint64) {
+	s := wire.StructBuilder(b)
+	s.SetUint64(16, v)
+}
+
+// SetQuotaMaxBytes sets the field quotaMaxBytes.
+func (b NamespaceSettingsBuilder) SetQuotaMaxBytes(v uint64) {
+	s := wire.StructBuilder(b)
+	s.SetUint64(24, v)
+}
+
+// SetRefuseWhenFull sets the field refuseWhenFull.
+func (b NamespaceSettingsBuilder) SetRefuseWhenFull(v bool) {
+	s := wire.StructBuilder(b)
+	s.SetBit(256, v)
+}
+
+// SetStrict sets the field strict.
+func (b NamespaceSettingsBuilder) SetStrict(v bool) {
+	s := wire.StructBuilder(b)
+	s.SetBit(257, v)
+}
+
+// NamespaceSettingsListReader reads a list of NamespaceSettings.
+type NamespaceSettingsListReader wire.List
+
+// Len returns the number of elements.
+func (l NamespaceSettingsListReader) Len() int {
+	return wire.List(l).Len()
+}
+
+// At returns element i.
+func (l NamespaceSettingsListReader) At(i int) NamespaceSettingsReader {
+	return NamespaceSettingsReader(wire.List(l).Struct(i))
+}
+
+// Elem returns how the elements are encoded.
+func (NamespaceSettingsListReader) Elem() wire.Elem {
+	return wire.ElemStruct
+}
+
+// NamespaceSettingsListBuilder builds a list of NamespaceSettings.
+type NamespaceSettingsListBuilder wire.ListBuilder
+
+// Len returns the number of elements.
+func (l NamespaceSettingsListBuilder) Len() int {
+	return wire.ListBuilder(l).Len()
+}
+
+// At returns element i.
+func (l NamespaceSettingsListBuilder) At(i int) NamespaceSettingsBuilder {
+	return NamespaceSettingsBuilder(wire.ListBuilder(l).Struct(i))
+}
+
+// Layout returns how the list is allocated.
+func (NamespaceSettingsListBuilder) Layout() wire.Layout {
+	return wire.Layout{Elem: wire.ElemStruct, Data: 5, Pointers: 1}
+}
+
+// AlterNamespaceReader reads the struct AlterNamespace.
+type AlterNamespaceReader wire.Struct
+
+// RootAlterNamespace returns the root of m as a AlterNamespace.
+func RootAlterNamespace(m *wire.Message) AlterNamespaceReader {
+	return AlterNamespaceReader(m.Root())
+}
+
+// Settings returns the field settings.
+func (r AlterNamespaceReader) Settings() NamespaceSettingsReader {
+	return NamespaceSettingsReader(wire.Struct(r).Struct(0))
+}
+
+// HasSettings reports whether the field settings is set and not null.
+func (r AlterNamespaceReader) HasSettings() bool {
+	return wire.Struct(r).Has(0)
+}
+
+// Fields returns the field fields.
+//
+// Which settings change, the others stay: bit N is the field @N of NamespaceSettings. Bit 0, the
+// name, and unknown bits are INVALID_ARGUMENT.
+func (r AlterNamespaceReader) Fields() uint32 {
+	return wire.Struct(r).Uint32(0)
+}
+
+// AlterNamespaceBuilder builds the struct AlterNamespace; see AlterNamespaceReader.
+type AlterNamespaceBuilder wire.StructBuilder
+
+// NewRootAlterNamespace makes a AlterNamespace the root of the message that b builds.
+func NewRootAlterNamespace(b *wire.Builder) AlterNamespaceBuilder {
+	return AlterNamespaceBuilder(b.Root(1, 1))
+}
+
+// NewSettings sets the field settings to a new struct of default values.
+func (b AlterNamespaceBuilder) NewSettings() NamespaceSettingsBuilder {
+	s := wire.StructBuilder(b)
+	return NamespaceSettingsBuilder(s.NewStruct(0, 5, 1))
+}
+
+// SetFields sets the field fields.
+func (b AlterNamespaceBuilder) SetFields(v uint32) {
+	s := wire.StructBuilder(b)
+	s.SetUint32(0, v)
+}
+
+// AlterNamespaceListReader reads a list of AlterNamespace.
+type AlterNamespaceListReader wire.List
+
+// Len returns the number of elements.
+func (l AlterNamespaceListReader) Len() int {
+	return wire.List(l).Len()
+}
+
+// At returns element i.
+func (l AlterNamespaceListReader) At(i int) AlterNamespaceReader {
+	return AlterNamespaceReader(wire.List(l).Struct(i))
+}
+
+// Elem returns how the elements are encoded.
+func (AlterNamespaceListReader) Elem() wire.Elem {
+	return wire.ElemStruct
+}
+
+// AlterNamespaceListBuilder builds a list of AlterNamespace.
+type AlterNamespaceListBuilder wire.ListBuilder
+
+// Len returns the number of elements.
+func (l AlterNamespaceListBuilder) Len() int {
+	return wire.ListBuilder(l).Len()
+}
+
+// At returns element i.
+func (l AlterNamespaceListBuilder) At(i int) AlterNamespaceBuilder {
+	return AlterNamespaceBuilder(wire.ListBuilder(l).Struct(i))
+}
+
+// Layout returns how the list is allocated.
+func (AlterNamespaceListBuilder) Layout() wire.Layout {
+	return wire.Layout{Elem: wire.ElemStruct, Data: 1, Pointers: 1}
+}
+
+// NamespaceNameReader reads the struct NamespaceName.
+type NamespaceNameReader wire.Struct
+
+// RootNamespaceName returns the root of m as a NamespaceName.
+func RootNamespaceName(m *wire.Message) NamespaceNameReader {
+	return NamespaceNameReader(m.Root())
+}
+
+// Name returns the field name as a copy.
+func (r NamespaceNameReader) Name() string {
+	return wire.Struct(r).Text(0, "")
+}
+
+// NameBytes returns the field name as a view into the message.
+func (r NamespaceNameReader) NameBytes() []byte {
+	return wire.Struct(r).TextBytes(0, nil)
+}
+
+// HasName reports whether the field name is set and not null.
+func (r NamespaceNameReader) HasName() bool {
+	return wire.Struct(r).Has(0)
+}
+
+// NamespaceNameBuilder builds the struct NamespaceName; see NamespaceNameReader.
+type NamespaceNameBuilder wire.StructBuilder
+
+// NewRootNamespaceName makes a NamespaceName the root of the message that b builds.
+func NewRootNamespaceName(b *wire.Builder) NamespaceNameBuilder {
+	return NamespaceNameBuilder(b.Root(0, 1))
+}
+
+// SetName sets the field name to a copy of v.
+func (b NamespaceNameBuilder) SetName(v string) {
+	s := wire.StructBuilder(b)
+	s.SetText(0, v)
+}
+
+// SetNameBytes sets the field name to a copy of v.
+func (b NamespaceNameBuilder) SetNameBytes(v []byte) {
+	s := wire.StructBuilder(b)
+	s.SetTextBytes(0, v)
+}
+
+// NamespaceNameListReader reads a list of NamespaceName.
+type NamespaceNameListReader wire.List
+
+// Len returns the number of elements.
+func (l NamespaceNameListReader) Len() int {
+	return wire.List(l).Len()
+}
+
+// At returns element i.
+func (l NamespaceNameListReader) At(i int) NamespaceNameReader {
+	return NamespaceNameReader(wire.List(l).Struct(i))
+}
+
+// Elem returns how the elements are encoded.
+func (NamespaceNameListReader) Elem() wire.Elem {
+	return wire.ElemStruct
+}
+
+// NamespaceNameListBuilder builds a list of NamespaceName.
+type NamespaceNameListBuilder wire.ListBuilder
+
+// Len returns the number of elements.
+func (l NamespaceNameListBuilder) Len() int {
+	return wire.ListBuilder(l).Len()
+}
+
+// At returns element i.
+func (l NamespaceNameListBuilder) At(i int) NamespaceNameBuilder {
+	return NamespaceNameBuilder(wire.ListBuilder(l).Struct(i))
+}
+
+// Layout returns how the list is allocated.
+func (NamespaceNameListBuilder) Layout() wire.Layout {
+	return wire.Layout{Elem: wire.ElemStruct, Pointers: 1}
+}
+
+// ListNamespacesReader reads the struct ListNamespaces.
+type ListNamespacesReader wire.Struct
+
+// RootListNamespaces returns the root of m as a ListNamespaces.
+func RootListNamespaces(m *wire.Message) ListNamespacesReader {
+	return ListNamespacesReader(m.Root())
+}
+
+// FromId returns the field fromId.
+func (r ListNamespacesReader) FromId() uint16 {
+	return wire.Struct(r).Uint16(0)
+}
+
+// ListNamespacesBuilder builds the struct ListNamespaces; see ListNamespacesReader.
+type ListNamespacesBuilder wire.StructBuilder
+
+// NewRootListNamespaces makes a ListNamespaces the root of the message that b builds.
+func NewRootListNamespaces(b *wire.Builder) ListNamespacesBuilder {
+	return ListNamespacesBuilder(b.Root(1, 0))
+}
+
+// SetFromId sets the field fromId.
+func (b ListNamespacesBuilder) SetFromId(v uint16) {
+	s := wire.StructBuilder(b)
+	s.SetUint16(0, v)
+}
+
+// ListNamespacesListReader reads a list of ListNamespaces.
+type ListNamespacesListReader wire.List
+
+// Len returns the number of elements.
+func (l ListNamespacesListReader) Len() int {
+	return wire.List(l).Len()
+}
+
+// At returns element i.
+func (l ListNamespacesListReader) At(i int) ListNamespacesReader {
+	return ListNamespacesReader(wire.List(l).Struct(i))
+}
+
+// Elem returns how the elements are encoded.
+func (ListNamespacesListReader) Elem() wire.Elem {
+	return wire.ElemStruct
+}
+
+// ListNamespacesListBuilder builds a list of ListNamespaces.
+type ListNamespacesListBuilder wire.ListBuilder
+
+// Len returns the number of elements.
+func (l ListNamespacesListBuilder) Len() int {
+	return wire.ListBuilder(l).Len()
+}
+
+// At returns element i.
+func (l ListNamespacesListBuilder) At(i int) ListNamespacesBuilder {
+	return ListNamespacesBuilder(wire.ListBuilder(l).Struct(i))
+}
+
+// Layout returns how the list is allocated.
+func (ListNamespacesListBuilder) Layout() wire.Layout {
+	return wire.Layout{Elem: wire.ElemStruct, Data: 1}
+}
+
+// NamespaceListReader reads the struct NamespaceList.
+type NamespaceListReader wire.Struct
+
+// RootNamespaceList returns the root of m as a NamespaceList.
+func RootNamespaceList(m *wire.Message) NamespaceListReader {
+	return NamespaceListReader(m.Root())
+}
+
+// Namespaces returns the field namespaces.
+//
+// By id.
+func (r NamespaceListReader) Namespaces() NamespaceStatusListReader {
+	return NamespaceStatusListReader(wire.Struct(r).List(0, wire.ElemStruct))
+}
+
+// HasNamespaces reports whether the field namespaces is set and not null.
+func (r NamespaceListReader) HasNamespaces() bool {
+	return wire.Struct(r).Has(0)
+}
+
+// NextId returns the field nextId.
+//
+// Where to go on; 0 = these were the last.
+func (r NamespaceListReader) NextId() uint32 {
+	return wire.Struct(r).Uint32(0)
+}
+
+// NamespaceListBuilder builds the struct NamespaceList; see NamespaceListReader.
+type NamespaceListBuilder wire.StructBuilder
+
+// NewRootNamespaceList makes a NamespaceList the root of the message that b builds.
+func NewRootNamespaceList(b *wire.Builder) NamespaceListBuilder {
+	return NamespaceListBuilder(b.Root(1, 1))
+}
+
+// NewNamespaces sets the field namespaces to a new list of n zero elements.
+func (b NamespaceListBuilder) NewNamespaces(n int) NamespaceStatusListBuilder {
+	s := wire.StructBuilder(b)
+	return NamespaceStatusListBuilder(s.NewList(0, NamespaceStatusListBuilder{}.Layout(), n))
+}
+
+// SetNextId sets the field nextId.
+func (b NamespaceListBuilder) SetNextId(v uint32) {
+	s := wire.StructBuilder(b)
+	s.SetUint32(0, v)
+}
+
+// NamespaceListListReader reads a list of NamespaceList.
+type NamespaceListListReader wire.List
+
+// Len returns the number of elements.
+func (l NamespaceListListReader) Len() int {
+	return wire.List(l).Len()
+}
+
+// At returns element i.
+func (l NamespaceListListReader) At(i int) NamespaceListReader {
+	return NamespaceListReader(wire.List(l).Struct(i))
+}
+
+// Elem returns how the elements are encoded.
+func (NamespaceListListReader) Elem() wire.Elem {
+	return wire.ElemStruct
+}
+
+// NamespaceListListBuilder builds a list of NamespaceList.
+type NamespaceListListBuilder wire.ListBuilder
+
+// Len returns the number of elements.
+func (l NamespaceListListBuilder) Len() int {
+	return wire.ListBuilder(l).Len()
+}
+
+// At returns element i.
+func (l NamespaceListListBuilder) At(i int) NamespaceListBuilder {
+	return NamespaceListBuilder(wire.ListBuilder(l).Struct(i))
+}
+
+// Layout returns how the list is allocated.
+func (NamespaceListListBuilder) Layout() wire.Layout {
+	return wire.Layout{Elem: wire.ElemStruct, Data: 1, Pointers: 1}
 }
 
 // OpenMethodReader reads the struct OpenMethod.
@@ -2062,12 +2685,22 @@ func (r NamespaceStatusReader) Evicts() bool {
 	return wire.Struct(r).Bit(16)
 }
 
+// Strict returns the field strict.
+func (r NamespaceStatusReader) Strict() bool {
+	return wire.Struct(r).Bit(17)
+}
+
+// QuotaMinBytes returns the field quotaMinBytes.
+func (r NamespaceStatusReader) QuotaMinBytes() uint64 {
+	return wire.Struct(r).Uint64(40)
+}
+
 // NamespaceStatusBuilder builds the struct NamespaceStatus; see NamespaceStatusReader.
 type NamespaceStatusBuilder wire.StructBuilder
 
 // NewRootNamespaceStatus makes a NamespaceStatus the root of the message that b builds.
 func NewRootNamespaceStatus(b *wire.Builder) NamespaceStatusBuilder {
-	return NamespaceStatusBuilder(b.Root(5, 1))
+	return NamespaceStatusBuilder(b.Root(6, 1))
 }
 
 // SetId sets the field id.
@@ -2118,6 +2751,18 @@ func (b NamespaceStatusBuilder) SetEvicts(v bool) {
 	s.SetBit(16, v)
 }
 
+// SetStrict sets the field strict.
+func (b NamespaceStatusBuilder) SetStrict(v bool) {
+	s := wire.StructBuilder(b)
+	s.SetBit(17, v)
+}
+
+// SetQuotaMinBytes sets the field quotaMinBytes.
+func (b NamespaceStatusBuilder) SetQuotaMinBytes(v uint64) {
+	s := wire.StructBuilder(b)
+	s.SetUint64(40, v)
+}
+
 // NamespaceStatusListReader reads a list of NamespaceStatus.
 type NamespaceStatusListReader wire.List
 
@@ -2151,7 +2796,7 @@ func (l NamespaceStatusListBuilder) At(i int) NamespaceStatusBuilder {
 
 // Layout returns how the list is allocated.
 func (NamespaceStatusListBuilder) Layout() wire.Layout {
-	return wire.Layout{Elem: wire.ElemStruct, Data: 5, Pointers: 1}
+	return wire.Layout{Elem: wire.ElemStruct, Data: 6, Pointers: 1}
 }
 
 // SessionStatusReader reads the struct SessionStatus.

@@ -228,7 +228,7 @@ func checkImage(t *testing.T, image []byte, list *storeList) {
 	}
 	hits, misses := 0, 0
 	for _, e := range list.Entries {
-		ns, err := store.Namespace(e.Namespace)
+		ns, err := store.Namespace(uint32(e.Namespace))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ const (
 func (s *Store) lookupStraight(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) ([]byte, bool) {
 	const stateAndStrict = layout.NamespaceStrict<<32 | 0xffffffff
 	// SYNC acquire namespace-state: the record's other fields.
-	if ns.line[0].Load()&stateAndStrict != layout.NamespaceLive {
+	if ns.line[0].Load()&stateAndStrict != ns.live {
 		return dst, false
 	}
 	flushed := ns.line[layout.NamespaceRecordFlushedVersion/8].Load()

@@ -12,7 +12,6 @@ const straightInAssembly = true
 // What the assembly needs of the layout, by the names it can see.
 const (
 	namespaceStateAndStrict = layout.NamespaceStrict<<32 | 0xffffffff
-	namespaceLive           = layout.NamespaceLive
 	namespaceFlushedVersion = layout.NamespaceRecordFlushedVersion
 	pageShift               = layout.PageShift
 	homeBuckets             = layout.HomeBuckets

@@ -56,7 +56,7 @@ TEXT ·lookupAssembly(SB), NOSPLIT, $0-80
 	MOVQ (R9), AX
 	MOVQ $const_namespaceStateAndStrict, BX
 	ANDQ BX, AX
-	CMPQ AX, $const_namespaceLive
+	CMPQ AX, Namespace_live(SI)
 	JNE  thorough
 	MOVQ const_namespaceFlushedVersion(R9), R10
 

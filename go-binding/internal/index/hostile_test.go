@@ -31,7 +31,7 @@ func readAll(t testing.TB, words []uint64, keys []string, known *index.Store) {
 	var meta index.Meta
 	var buffer []byte
 	for _, s := range stores {
-		for id := range uint16(3) {
+		for id := range uint32(3) {
 			ns, err := s.Namespace(id)
 			if err != nil {
 				continue

@@ -131,10 +131,10 @@ func (s *Store) lookupInGo(dst []byte, ns *Namespace, key string, hash uint64, m
 func (s *Store) lookup(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) ([]byte, Result) {
 	region := s.region
 	// SYNC acquire namespace-state: the record's other fields.
-	if region.Word32(ns.record+layout.NamespaceRecordState).Load() != layout.NamespaceLive {
+	if uint64(region.Word32(ns.record+layout.NamespaceRecordState).Load()) != ns.live {
 		return dst, Miss
 	}
-	if region.U32(ns.record+layout.NamespaceRecordFlags)&layout.NamespaceStrict != 0 &&
+	if region.Word32(ns.record+layout.NamespaceRecordFlags).Load()&layout.NamespaceStrict != 0 &&
 		s.HeartbeatAge() > strictHeartbeat {
 		return dst, Miss
 	}

@@ -157,16 +157,21 @@ func (s *Store) HeartbeatAge() time.Duration {
 	return time.Duration(min(now-beat, 1<<62))
 }
 
-// Namespace is a namespace of a store, resolved for reading. It is immutable.
+// Namespace is a namespace of a store, resolved for reading. It is immutable. Once the namespace is
+// dropped everything in it is a miss, also when its id has been given to another one.
 type Namespace struct {
-	ID     uint16
+	ID uint16
+	// Handle is what requests call it: the incarnation of the id above the id.
+	Handle uint32
+	live   uint64 // the record's state word while the namespace lives
 	seed   uint64
 	record uint64    // offset of its NamespaceRecord
 	line   *shm.Line // the record's first half
 }
 
-// Namespace returns the namespace with an id that the daemon named.
-func (s *Store) Namespace(id uint16) (Namespace, error) {
+// Namespace returns the namespace with a handle that the daemon named.
+func (s *Store) Namespace(handle uint32) (Namespace, error) {
+	id := uint16(handle)
 	if uint64(id) >= s.namespaceCount {
 		return Namespace{}, fmt.Errorf("%w: namespace id %d, the store has room for %d", ErrCorrupt,
 			id, s.namespaceCount)
@@ -174,10 +179,18 @@ func (s *Store) Namespace(id uint16) (Namespace, error) {
 	record := s.namespaceOffset + uint64(id)*layout.NamespaceRecordSize
 	return Namespace{
 		ID:     id,
+		Handle: handle,
+		live:   uint64(handle>>layout.NamespaceIncarnationShift<<layout.NamespaceIncarnationShift | layout.NamespaceLive),
 		seed:   NamespaceSeed(&s.secret, id),
 		record: record,
 		line:   s.region.Line(record),
 	}, nil
+}
+
+// Live says whether the namespace has not been dropped.
+func (s *Store) Live(ns *Namespace) bool {
+	// SYNC acquire namespace-state: nothing but the state itself.
+	return uint64(s.region.Word32(ns.record+layout.NamespaceRecordState).Load()) == ns.live
 }
 
 // Hash is the hash under which the store keeps a key.

@@ -11,7 +11,7 @@ const (
 	RegionKindSession     = 0x2
 	RegionStateLive       = 0x1
 	StoreLayoutVersion    = 0x1
-	StoreFingerprint      = 0x83b7f0ded803fbdf
+	StoreFingerprint      = 0x27d8f0a5fe78a146
 	StoreHeaderOffset     = 0x80
 	StoreHeaderBytes      = 0x1000
 	MinKeyBytes           = 0x1
@@ -48,10 +48,11 @@ const (
 
 // Entries and namespaces.
 const (
-	EntryVersionMask = 0xffffffffffff
-	NamespaceLive    = 0x1
-	NamespaceStrict  = 0x1
-	Never            = 0xffffffffffffffff
+	EntryVersionMask          = 0xffffffffffff
+	NamespaceLive             = 0x1
+	NamespaceIncarnationShift = 0x10
+	NamespaceStrict           = 0x1
+	Never                     = 0xffffffffffffffff
 )
 
 // Sessions, rings and records (ipc/session_layout.h).
@@ -195,6 +196,7 @@ const (
 	NamespaceRecordUsedBytes        = 0x30
 	NamespaceRecordNameLength       = 0x38
 	NamespaceRecordName             = 0x39
+	NamespaceRecordFlushedSequence  = 0x78
 )
 
 // Size and field offsets of SessionHeader, in bytes.

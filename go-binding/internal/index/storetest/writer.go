@@ -104,7 +104,7 @@ func New(region *shm.Region, options Options) *Writer {
 	}
 	w.Store = store
 	for id := range w.options.Namespaces {
-		ref, err := store.Namespace(uint16(id))
+		ref, err := store.Namespace(uint32(id))
 		if err != nil {
 			panic(err)
 		}
