@@ -5,7 +5,8 @@
 
 namespace hearth::cache {
 
-SegmentLog::SegmentLog(const StoreView& view) : view_(view), owners_(view.namespace_capacity()) {
+SegmentLog::SegmentLog(const StoreView& view)
+    : view_(view), owners_(view.namespace_capacity()), quarantine_(view) {
   free_.reserve(view.segment_count());
   for (std::uint32_t segment = view.segment_count(); segment > 0; --segment)
     free_.push_back(segment - 1);
@@ -141,6 +142,33 @@ void SegmentLog::Free(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t word = header.state_generation.LoadRelaxed();
   if (SegmentStateOf(word) == SegmentState::kSealed) Unseal(segment);
+  if (!quarantine_.empty()) ReviewPins();
+  if (!quarantine_.Hold(segment)) {
+    MoveGeneration(segment);
+    return;
+  }
+  // SYNC release segment-generation: the generation stays, and with it the bytes that are pinned.
+  header.state_generation.StoreRelease(
+      MakeSegmentWord(SegmentState::kRetiring, SegmentGenerationOf(word)));
+  if (quarantine_.Overfull()) ReviewPins();
+}
+
+void SegmentLog::ReviewPins() {
+  for (const std::uint32_t segment : quarantine_.Review()) MoveGeneration(segment);
+}
+
+bool SegmentLog::ReclaimPinned() {
+  const std::uint32_t free = free_count();
+  ReviewPins();
+  if (free_count() > free) return true;
+  const auto oldest = quarantine_.TakeOldest();
+  if (oldest) MoveGeneration(*oldest);
+  return oldest.has_value();
+}
+
+void SegmentLog::MoveGeneration(std::uint32_t segment) {
+  SegmentHeader& header = view_.segment(segment);
+  const std::uint64_t word = header.state_generation.LoadRelaxed();
   AddOwned(header.namespace_id, -1);
   // SYNC release segment-generation: the slots that pointed here were changed before. A reader that
   // finds the new generation also finds its slot changed, and does not take it for a miss.
