@@ -19,9 +19,12 @@ namespace hearth::cache {
 
 // One pin record. The words must outlive every ValueView that was made with them.
 struct PinWords {
-  Atomic<std::uint64_t>* segment_plus_one = nullptr;  // 0 = no pin
+  Atomic<std::uint64_t>* segment_plus_one = nullptr;  // 0 = never used, kPinFree = free again
   Atomic<std::uint64_t>* generation = nullptr;
 };
+
+// Not 0, so that a table whose first record is 0 has never held a pin and need not be looked at.
+inline constexpr std::uint64_t kPinFree = ~std::uint64_t{0};
 
 // Where the writer finds all pins of its store.
 class PinSource {
@@ -42,7 +45,8 @@ class PinSource {
 inline void SeePin(const PinWords& pin, const PinSource::See& see) {
   // SYNC acquire segment-unpin: whoever let go of the segment has read its last byte of it.
   const std::uint64_t segment_plus_one = pin.segment_plus_one->LoadAcquire();
-  if (segment_plus_one != 0) see(segment_plus_one, pin.generation->LoadRelaxed());
+  if (segment_plus_one != 0 && segment_plus_one != kPinFree)
+    see(segment_plus_one, pin.generation->LoadRelaxed());
 }
 
 // How long a segment that is needed is left to those who have pinned it. After that it is reused in

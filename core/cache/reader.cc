@@ -193,7 +193,7 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
   HEARTH_FAILPOINT("reader.after_copy");
   if (!Unchanged(attempt)) {
     // SYNC release segment-unpin: nothing was read under this pin.
-    if (hit && taker.copy == nullptr) taker.pin->segment_plus_one->StoreRelease(0);
+    if (hit && taker.copy == nullptr) taker.pin->segment_plus_one->StoreRelease(kPinFree);
     return std::nullopt;
   }
   if (hit && taker.copy == nullptr) {

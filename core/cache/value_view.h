@@ -51,7 +51,7 @@ class ValueView {
     const bool valid = Valid();
     if (held()) {
       // SYNC release segment-unpin: the last byte was read.
-      pin_.segment_plus_one->StoreRelease(0);
+      pin_.segment_plus_one->StoreRelease(kPinFree);
     }
     segment_word_ = nullptr;
     bytes_ = {};

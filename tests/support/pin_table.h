@@ -32,7 +32,7 @@ class PinTable : public cache::PinSource {
   cache::PinWords operator[](std::size_t i) { return (*records_)[i]; }
   bool empty() const {
     for (const auto& record : records_->records)
-      if (record.segment_plus_one.LoadRelaxed() != 0) return false;
+      if (record.segment_plus_one.LoadRelaxed() + 1 > 1) return false;  // neither 0 nor kPinFree
     return true;
   }
   void VisitPins(const See& see) const override {
