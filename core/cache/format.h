@@ -227,6 +227,13 @@ constexpr std::uint64_t SegmentGenerationOf(std::uint64_t word) {
   return word & kSegmentGenerationMask;
 }
 
+// Whether entries may be read in a segment with this word.
+constexpr bool Readable(std::uint64_t word) {
+  const SegmentState state = SegmentStateOf(word);
+  return state == SegmentState::kOpen || state == SegmentState::kSealed ||
+         state == SegmentState::kRetiring;
+}
+
 enum class LogKind : std::uint8_t { kMain = 0, kSmall = 1 };
 inline constexpr std::uint32_t kSharedNamespace = 0xffffffffU;  // several namespaces' entries
 

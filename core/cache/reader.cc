@@ -21,12 +21,6 @@ namespace {
 
 constexpr std::uint64_t kHeartbeatTimeoutNs = 2'000'000'000;
 
-bool Readable(std::uint64_t segment_word) {
-  const SegmentState state = SegmentStateOf(segment_word);
-  return state == SegmentState::kOpen || state == SegmentState::kSealed ||
-         state == SegmentState::kRetiring;
-}
-
 // Whether two words of one slot point at the same entry: reads may change its frequency meanwhile.
 bool SameEntry(std::uint64_t now, std::uint64_t before) {
   return ((now ^ before) & ~kSlotFrequencyBits) == 0;

@@ -63,6 +63,7 @@ class StoreReader {
   std::uint64_t NowMs() const { return view_.StoreTimeMs(clock_->MonotonicNanos()); }
 
  private:
+  friend class Scanner;
   struct Attempt;
   // What becomes of a value: a copy, or a view under a pin.
   struct Taker {
