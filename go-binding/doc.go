@@ -24,6 +24,9 @@
 // end, so [View.Release] says whether the bytes were right all along; only then does what was read
 // from them count. hearthtest fails tests that do not release their views.
 //
+// [Namespace.Scan] goes through all keys with a prefix, from the mapping as well: hearthd notices
+// nothing. Its cursors let another process go on.
+//
 // # What a caller can rely on
 //
 // Each key is linearizable, over all processes of the host: when a Set, Delete, Touch or one of the
@@ -72,6 +75,7 @@
 //	ErrPermission              PERMISSION_DENIED     the policy in hearthd's configuration
 //	ErrInvalidKey              INVALID_ARGUMENT      1 to 1024 bytes
 //	ErrInvalidTTL              INVALID_ARGUMENT      positive, soft not above hard
+//	ErrInvalidCursor           INVALID_ARGUMENT      begin the scan again (FAILED_PRECONDITION: of another store)
 //	ErrValueTooLarge           INVALID_ARGUMENT      Namespace.MaxValueBytes, Info.MaxMessageBytes
 //	ErrUnknownNamespace        NOT_FOUND             hearthd's configuration
 //	ErrUnknownStore            NOT_FOUND             hearthd's configuration

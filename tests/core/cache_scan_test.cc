@@ -195,6 +195,25 @@ TEST_CASE("scan: cursors of other stores and namespaces, of dropped ones, and ma
   CHECK(Scanner::Begin(reader, 60'000, {}).status().code() == Code::kNotFound);
 }
 
+// The same fields give this text in go-binding/internal/index/scan_test.go.
+TEST_CASE("scan: a cursor is the same text in Go") {
+  ScanCursor cursor{.store = {},
+                    .namespace_id = 0x1234,
+                    .name_crc = 0x56789abc,
+                    .hash = 0x1122334455667788,
+                    .directory = 0x8000000100000002,
+                    .position = 513};
+  for (std::size_t i = 0; i < cursor.store.size(); ++i)
+    cursor.store[i] = static_cast<std::uint8_t>(i);
+  CHECK(cursor.Encode() ==
+        "01000102030405060708090a0b0c0d0e0f3412bc9a78568877665544332211020000000100008001"
+        "02dd74c324");
+  const auto back = ScanCursor::Decode(cursor.Encode());
+  REQUIRE(back.ok());
+  CHECK(back->position == 513);
+  CHECK(back->directory == cursor.directory);
+}
+
 TEST_CASE("scan: a cursor with any position ends, and returns nothing that is not there") {
   HEARTH_SHOW_SEED();
   Filled filled;
