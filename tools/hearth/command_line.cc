@@ -19,6 +19,7 @@
 #include "tools/hearth/cache.h"
 #include "tools/hearth/help_text.h"
 #include "tools/hearth/prewarm.h"
+#include "tools/hearth/scan.h"
 #include "tools/hearth/session.h"
 #include "tools/hearth/status.h"
 #include "tools/hearth/text.h"
@@ -49,6 +50,7 @@ struct Everything {
   CountOptions count;
   DelOptions del;
   PrewarmOptions prewarm;
+  ScanCommandOptions scan;
   std::function<ExitCode()> run;
 };
 
@@ -180,6 +182,25 @@ void AddStoringCommands(CLI::App* cache, Everything* all) {
   AddCountingCommand(cache, all, -1, "decr", "Subtract from a number", kDecrExamples);
 }
 
+void AddScanCommands(CLI::App* cache, Everything* all) {
+  ScanCommandOptions* options = &all->scan;
+  CLI::App* scan = AddCommand(cache, "scan", "List the entries of a namespace", kScanExamples);
+  scan->add_flag("--keys", options->keys_only, "Keys without values");
+  AddParsed(scan, "--limit", "Entries, at most (default: all)", "N", ParseNumber<std::uint64_t>,
+            [options](std::uint64_t limit) { options->limit = limit; });
+  scan->add_option("--cursor", options->cursor, "Go on where another scan ended")
+      ->type_name("CURSOR");
+  scan->callback([all] { all->run = [all] { return RunScan(all->global, all->scan); }; });
+  CLI::App* to_file =
+      AddCommand(cache, "export", "Print all entries as 'prewarm' takes them", kExportExamples);
+  to_file->callback([all] { all->run = [all] { return RunExport(all->global, all->scan); }; });
+  for (CLI::App* command : {scan, to_file}) {
+    AddPlace(command, &options->place);
+    command->add_option("--prefix", options->prefix, "Only keys that begin with this")
+        ->type_name("TEXT");
+  }
+}
+
 void AddCacheCommands(CLI::App* app, Everything* all) {
   CLI::App* cache = app->add_subcommand("cache", "Read, write and remove single entries");
   cache->require_subcommand(1);
@@ -193,6 +214,7 @@ void AddCacheCommands(CLI::App* app, Everything* all) {
   get->add_flag("--meta", all->get.meta, "Also print size, version and expiry to stderr");
 
   AddStoringCommands(cache, all);
+  AddScanCommands(cache, all);
 
   CLI::App* del = AddCommand(cache, "del", "Remove keys", kDelExamples);
   del->callback([all] { all->run = [all] { return RunDel(all->global, all->del); }; });
