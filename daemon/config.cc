@@ -168,6 +168,9 @@ Status ReadLimits(Section section, LimitsConfig* limits) {
   HEARTH_TRY(section.Milliseconds("hello_timeout", &limits->hello_timeout_ms));
   if (limits->hello_timeout_ms < 1 || limits->hello_timeout_ms > 3'600'000)
     return section.WrongAt("hello_timeout", "'hello_timeout' must be between 1ms and 1h");
+  HEARTH_TRY(section.Milliseconds("pin_max", &limits->pin_max_ms));
+  if (limits->pin_max_ms < 1 || limits->pin_max_ms > 60'000)
+    return section.WrongAt("pin_max", "'pin_max' must be between 1ms and 1m");
   return section.NothingLeft();
 }
 

@@ -53,6 +53,7 @@ struct LimitsConfig {
   std::uint64_t buffered_bytes_per_session = 128 * kMiB;  // unfinished messages of one session
   std::uint64_t memory_bytes_per_uid = kGiB;              // session regions and what is buffered
   std::uint64_t hello_timeout_ms = 5000;                  // from connecting to the handshake
+  std::uint64_t pin_max_ms = 1000;  // how long a needed segment waits for readers in place
 };
 
 struct Config {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -70,6 +71,7 @@ Result<std::unique_ptr<StoreService>> StoreService::Create(const StoreConfig& co
 Status StoreService::Init() {
   HEARTH_ASSIGN(writer_, cache::StoreWriter::Create(store_.view()));
   HEARTH_TRY(DeclareNamespaces());
+  writer_->WatchPins(this, limits_.pin_max_ms * 1'000'000U);
   HEARTH_ASSIGN(wake_, MakeEventFd());
   epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_.valid()) return ErrnoStatus(errno, "cannot create an epoll instance");
@@ -152,6 +154,7 @@ void StoreService::Run() {
     if (stopping && now >= stop_at) return;
     if (now >= next_heartbeat) {
       writer_->Heartbeat();
+      ReviewPins(now);
       next_heartbeat = now + std::uint64_t{kHeartbeatMs} * 1'000'000U;
     }
     // However busy the polled sessions keep this thread: the others are heard by their bells alone.
@@ -306,6 +309,25 @@ void StoreService::Listen(int timeout_ms) {
     const auto it = sessions_.find(id);
     if (it != sessions_.end()) Poll(it->second);
   }
+}
+
+void StoreService::VisitPins(const See& see) const {
+  for (const auto& [id, served] : sessions_) {
+    const std::span<ipc::PinRecord> pins = served.session->region.pins();
+    // Clients use this one, or mark it, before any other: most never use one.
+    if (pins.empty() || pins[0].segment_plus_one.LoadRelaxed() == 0) continue;
+    for (ipc::PinRecord& pin : pins) cache::SeePin({&pin.segment_plus_one, &pin.generation}, see);
+  }
+}
+
+void StoreService::ReviewPins(std::uint64_t now) {
+  writer_->ReviewPins();
+  const std::uint64_t revoked = writer_->revoked_segments();
+  if (revoked == revoked_ || !revoked_log_.TakeTurn(now)) return;
+  Log::Warn(
+      "store '{}': {} segments were reused although readers had pinned them: for longer than "
+      "limits.pin_max, or more than a twentieth of the store",
+      config_.name, revoked - std::exchange(revoked_, revoked));
 }
 
 bool StoreService::DrainTouches() {

@@ -17,11 +17,13 @@
 #include "core/base/atomic.h"
 #include "core/base/fd.h"
 #include "core/base/status.h"
+#include "core/cache/pins.h"
 #include "core/cache/store.h"
 #include "core/cache/writer.h"
 #include "core/module/method_registry.h"
 #include "daemon/channel_server.h"
 #include "daemon/config.h"
+#include "daemon/log_limit.h"
 #include "daemon/namespace_names.h"
 #include "daemon/session.h"
 #include "daemon/spin_policy.h"
@@ -32,7 +34,7 @@ namespace hearth::daemon {
 // The writer thread polls the channels that have had traffic a moment ago; all others have
 // announced that they sleep and ring the session's doorbell. When nothing is worth polling any
 // more, the thread sleeps in epoll_wait.
-class StoreService {
+class StoreService : private cache::PinSource {
  public:
   // Called on the writer thread when it has let go of a session: nothing of it is executed any more
   // and no reference to it is held. `why` is OK when Remove() asked for it, else what the session
@@ -45,7 +47,7 @@ class StoreService {
                                                       const module::MethodRegistry* methods,
                                                       OnGone on_gone);
   // Stops and joins.
-  ~StoreService();
+  ~StoreService() override;
 
   void Start();
   // Serves what clients have published so far, then ends the thread. Idempotent.
@@ -124,6 +126,10 @@ class StoreService {
   // Takes a step through the touch buffers of all sessions, about as long as a few requests. True
   // when that completes a drain.
   bool DrainTouches();
+  // All pins of all sessions (PinSource). Those of a session that has gone count no more.
+  void VisitPins(const See& see) const override;
+  // Lets segments go that waited for pins, and says when some were taken from theirs.
+  void ReviewPins(std::uint64_t now);
 
   StoreConfig config_;
   LimitsConfig limits_;
@@ -153,6 +159,8 @@ class StoreService {
   std::uint64_t drain_session_ = 0;
   std::uint32_t drain_channel_ = 0;
   std::uint32_t drain_left_ = 0;
+  std::uint64_t revoked_ = 0;  // segments, as far as it has been logged
+  LogLimit revoked_log_{10, 10'000'000'000};
 };
 
 }  // namespace hearth::daemon

@@ -51,6 +51,12 @@ func TestNothingAllocates(t *testing.T) {
 	})
 	large := make([]byte, 0, 1000)
 	wantNoAllocations(t, "GetMulti", func() { ns.GetMulti(large, items) })
+	wantNoAllocations(t, "View", func() {
+		view, err := ns.View("expires")
+		check(t, err)
+		_ = view.Metadata()
+		check(t, view.Release())
+	})
 	wantNoAllocations(t, "Set", func() { check(t, ns.Set(background, "k", value)) })
 	wantNoAllocations(t, "Set from the stack", func() {
 		var stack [64]byte
@@ -183,6 +189,23 @@ func BenchmarkGetAppend(b *testing.B) {
 func must(b *testing.B, err error) {
 	if err != nil {
 		b.Fatal(err)
+	}
+}
+
+// BenchmarkView takes a view and gives it back: as long for a large value as for a small one.
+func BenchmarkView(b *testing.B) {
+	_, _, ns := start(b)
+	for _, size := range []int{64, 4 << 10, 512 << 10} {
+		check(b, ns.Set(background, "k", make([]byte, size)))
+		b.Run(fmt.Sprintf("%d", size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				view, err := ns.View("k")
+				if err != nil || view.Release() != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

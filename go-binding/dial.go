@@ -73,6 +73,9 @@ func dial(ctx context.Context, c config) (*Client, error) {
 		connection.Close()
 		return nil, mismatch("sessionLayout", err)
 	}
+	if c.viewTrace {
+		opened.Pins().Trace()
+	}
 	client := newClient(connection, opened, store, welcome)
 	client.background.Add(1)
 	go func() {

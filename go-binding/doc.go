@@ -19,6 +19,14 @@
 // The one exception is a key that is overwritten faster than it can be copied, eight times in a row;
 // then hearthd is asked. What it returns is the caller's own.
 //
+// [Namespace.View] gives large values without a copy, in about 100 ns whatever their size: the bytes in
+// shared memory themselves, which a pin keeps from being reused. hearthd does not wait for pins without
+// end, so [View.Release] says whether the bytes were right all along; only then does what was read
+// from them count. hearthtest fails tests that do not release their views.
+//
+// [Namespace.Scan] goes through all keys with a prefix, from the mapping as well: hearthd notices
+// nothing. Its cursors let another process go on.
+//
 // # What a caller can rely on
 //
 // Each key is linearizable, over all processes of the host: when a Set, Delete, Touch or one of the
@@ -43,7 +51,7 @@
 //
 // # Memory
 //
-// These allocate nothing: GetAppend and GetMulti if dst has room, Get of a missing key, Set, SetAsync,
+// These allocate nothing: GetAppend and GetMulti if dst has room, View and Release, Get of a missing key, Set, SetAsync,
 // Delete, DeleteAsync, Touch, Add, Replace, CompareAndSwap, Increment, Decrement and Append, with
 // options and with a traced context, Call if dst has room for
 // the answer, Namespace of a name used before. No method keeps a key, value, request or dst after it
@@ -61,6 +69,7 @@
 //	errors.Is                  code                  what to do
 //	ErrNotFound                -                     load it from where it comes from
 //	ErrExists                  -                     an Add came second: the key is there
+//	ErrRevoked                 -                     of View.Release: forget what was read, read again
 //	ErrVersionMismatch         -                     read again, and repeat the CompareAndSwap
 //	ErrNotCounter              FAILED_PRECONDITION   Set a decimal number first
 //	ErrCounterRange            OUT_OF_RANGE          the counter stays at what it is
@@ -71,6 +80,7 @@
 //	ErrPermission              PERMISSION_DENIED     the policy in hearthd's configuration
 //	ErrInvalidKey              INVALID_ARGUMENT      1 to 1024 bytes
 //	ErrInvalidTTL              INVALID_ARGUMENT      positive, soft not above hard
+//	ErrInvalidCursor           INVALID_ARGUMENT      begin the scan again (FAILED_PRECONDITION: of another store)
 //	ErrValueTooLarge           INVALID_ARGUMENT      Namespace.MaxValueBytes, Info.MaxMessageBytes
 //	ErrUnknownNamespace        NOT_FOUND             hearthd's configuration, CreateNamespace; or it was dropped
 //	ErrUnknownStore            NOT_FOUND             hearthd's configuration

@@ -29,6 +29,8 @@ var (
 	ErrInvalidKey = errors.New("hearth: a key has 1 to 1024 bytes")
 	// ErrInvalidTTL: a TTL is positive, and a soft one is not longer than the hard one.
 	ErrInvalidTTL = errors.New("hearth: invalid TTL")
+	// ErrInvalidCursor: the text is no cursor of a scan, or one of another store or namespace.
+	ErrInvalidCursor = errors.New("hearth: not a cursor of this namespace")
 	// ErrValueTooLarge: the value is longer than Namespace.MaxValueBytes, or a message than hearthd takes.
 	ErrValueTooLarge = errors.New("hearth: the value is too large")
 	// ErrUnknownNamespace: hearthd has no such namespace, or no longer.

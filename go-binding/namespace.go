@@ -74,7 +74,7 @@ func (n *Namespace) GetAppend(dst []byte, key string) (value []byte, metadata Me
 	metadata.Version = meta.Version
 	metadata.Stale = meta.Stale
 	if meta.HardExpiryMs&meta.SoftExpiryMs != layout.Never {
-		n.setExpiry(&metadata, &meta)
+		setExpiry(n.store, &metadata, &meta)
 	}
 	return value, metadata, nil
 }
@@ -109,13 +109,19 @@ func (n *Namespace) notHit(dst []byte, key string, result index.Result) ([]byte,
 	return dst, Metadata{}, ErrClosed
 }
 
-func (n *Namespace) setExpiry(metadata *Metadata, meta *index.Meta) {
+func setExpiry(store *index.Store, metadata *Metadata, meta *index.Meta) {
 	if meta.HardExpiryMs != layout.Never {
-		metadata.Expires = n.store.Time(meta.HardExpiryMs)
+		metadata.Expires = store.Time(meta.HardExpiryMs)
 	}
 	if meta.SoftExpiryMs != layout.Never {
-		metadata.StaleAt = n.store.Time(meta.SoftExpiryMs)
+		metadata.StaleAt = store.Time(meta.SoftExpiryMs)
 	}
+}
+
+func metadataOf(store *index.Store, meta *index.Meta) Metadata {
+	metadata := Metadata{Version: meta.Version, Stale: meta.Stale}
+	setExpiry(store, &metadata, meta)
+	return metadata
 }
 
 // Get returns a copy of the value of key. It is GetAppend with a new slice, and ctx bounds the one
@@ -145,6 +151,14 @@ func (n *Namespace) Get(ctx context.Context, key string) ([]byte, error) {
 // ask reads through hearthd. The value goes through a buffer of its own, so that dst may stay on the
 // caller's stack.
 func (n *Namespace) ask(ctx context.Context, dst []byte, key string) ([]byte, Metadata, error) {
+	value, meta, err := n.askRaw(ctx, dst, key)
+	if err != nil {
+		return value, Metadata{}, err
+	}
+	return value, metadataOf(n.store, &meta), nil
+}
+
+func (n *Namespace) askRaw(ctx context.Context, dst []byte, key string) ([]byte, index.Meta, error) {
 	r := session.Request{Op: layout.OpGet, Target: n.view.Handle, Key: key, Space: 1 << 12,
 		Limit: n.maxValueBytes}
 	keyBody(&r, key)
@@ -153,15 +167,13 @@ func (n *Namespace) ask(ctx context.Context, dst []byte, key string) ([]byte, Me
 	n.channel(key).Do(ctx, &r, nil, &result)
 	if result.Failure != nil || result.Status != 0 {
 		if Code(result.Status) == CodeNotFound && result.Failure == nil {
-			return dst, Metadata{}, ErrNotFound
+			return dst, index.Meta{}, ErrNotFound
 		}
-		return dst, Metadata{}, operationError("get", key, trace.TraceID, &result)
+		return dst, index.Meta{}, operationError("get", key, trace.TraceID, &result)
 	}
 	meta := index.Meta{Version: result.Version, HardExpiryMs: result.HardExpiryMs, SoftExpiryMs: result.SoftExpiryMs}
-	metadata := Metadata{Version: result.Version}
-	n.setExpiry(&metadata, &meta)
-	metadata.Stale = !metadata.StaleAt.IsZero() && !time.Now().Before(metadata.StaleAt)
-	return append(dst, result.Value...), metadata, nil
+	meta.Stale = meta.SoftExpiryMs != layout.Never && !time.Now().Before(n.store.Time(meta.SoftExpiryMs))
+	return append(dst, result.Value...), meta, nil
 }
 
 // channel is the channel of a key. Always the same one, so that writes to a key keep their order.

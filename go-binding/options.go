@@ -18,6 +18,7 @@ type config struct {
 	requestBytes, responseBytes int
 	controlTimeout              time.Duration
 	populateBytes               uint64
+	viewTrace                   bool
 }
 
 // defaultControlTimeout is long for a daemon that answers in microseconds, and short for a person.
@@ -60,8 +61,14 @@ func WithControlTimeout(d time.Duration) Option { return func(c *config) { c.con
 // of one CPU for each GiB; [Client.Close] ends it early.
 func WithPopulate(limit uint64) Option { return func(c *config) { c.populateBytes = limit } }
 
+// WithViewTrace lets the client note where each [View] is made, for [Client.ViewPlaces] and the tests that
+// look for leaks; HEARTH_VIEW_TRACE=1 in the environment does the same. Each View then costs an
+// allocation and about a microsecond.
+func WithViewTrace() Option { return func(c *config) { c.viewTrace = true } }
+
 func newConfig(options []Option) config {
-	c := config{name: filepath.Base(os.Args[0]), controlTimeout: defaultControlTimeout}
+	c := config{name: filepath.Base(os.Args[0]), controlTimeout: defaultControlTimeout,
+		viewTrace: os.Getenv("HEARTH_VIEW_TRACE") == "1"}
 	for _, option := range options {
 		option(&c)
 	}

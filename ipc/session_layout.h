@@ -72,9 +72,9 @@ HEARTH_LAYOUT(SessionHeader, 128, HEARTH_SESSION_HEADER_FIELDS)
 
 inline constexpr std::uint64_t kSessionHeaderOffset = sizeof(shm::RegionPrefix);
 
-// A reader's claim on a segment it reads in place (cache.md section 7).
+// A reader's claim on a segment whose bytes it uses in place (PROTOCOL.md section 3).
 struct PinRecord {
-  Atomic<std::uint64_t> segment_plus_one;  // 0 = free
+  Atomic<std::uint64_t> segment_plus_one;  // 0 = never used, ~0 = free again
   Atomic<std::uint64_t> generation;
 };
 #define HEARTH_PIN_RECORD_FIELDS(F) \

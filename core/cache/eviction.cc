@@ -38,6 +38,9 @@ constexpr std::uint64_t kCompactPercent = 3;
 // little by little instead of a segment at a time.
 constexpr std::uint32_t kPacedFrom = 64;
 constexpr std::uint64_t kPace = 4;  // bytes walked for each byte written
+// How many segments one write evicts in vain, because readers pin them, before it takes one from
+// them.
+constexpr std::uint32_t kMaxPinnedRounds = 2;
 
 }  // namespace
 
@@ -81,12 +84,16 @@ Status StoreWriter::MakeRoom(std::uint16_t namespace_id, LogKind log, std::uint6
     if (OpenPlace(namespace_id, log, bytes)) return Status::Ok();
     const bool over_quota = log_.owned(namespace_id) >= QuotaSegments(namespace_id);
     if (!over_quota && log_.free_count() > kReserveSegments) return Status::Ok();
+    if (round >= kMaxPinnedRounds && log_.ReclaimPinned()) continue;
     if (!victim_) {
       const auto from = over_quota ? namespace_id : log_.FurthestAboveMin(namespace_id);
       const bool started = from && StartVictim(*from, round);
       // Whoever does not evict may still have dead entries between the living ones.
-      if (!started && !(from != namespace_id && StartVictim(namespace_id, round)))
+      if (!started && !(from != namespace_id && StartVictim(namespace_id, round))) {
+        // No write fails because of a pin.
+        if (log_.ReclaimPinned()) continue;
         return FullError(namespace_id, over_quota);
+      }
     }
     FinishVictim();
   }
@@ -96,8 +103,12 @@ std::optional<std::uint32_t> StoreWriter::TakeIndexSegment() {
   // The reserve is for this as well: eviction then drops what it would have copied.
   if (log_.free_count() == 0 && victim_) FinishVictim();
   for (std::uint32_t round = 0; log_.free_count() == 0; ++round) {
+    if (round >= kMaxPinnedRounds && log_.ReclaimPinned()) continue;
     const auto from = log_.FurthestAboveMin(writing_namespace_);
-    if (!from || !StartVictim(*from, round)) return std::nullopt;
+    if (!from || !StartVictim(*from, round)) {
+      if (log_.ReclaimPinned()) continue;
+      return std::nullopt;
+    }
     FinishVictim();
   }
   return log_.TakeForIndex();
@@ -264,7 +275,8 @@ bool StoreWriter::MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind 
   const std::uint16_t namespace_id = entry.header.namespace_id;
   auto open = log_.open(namespace_id, log);
   if (!open || log_.Room(*open) < entry.bytes) {
-    if (log_.free_count() == 0) return false;
+    // Rather than lose an entry.
+    if (log_.free_count() == 0 && !log_.ReclaimPinned()) return false;
     log_.Seal(namespace_id, log);
     open = log_.TakeOpen(namespace_id, log);
   }

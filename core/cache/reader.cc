@@ -21,12 +21,6 @@ namespace {
 
 constexpr std::uint64_t kHeartbeatTimeoutNs = 2'000'000'000;
 
-bool Readable(std::uint64_t segment_word) {
-  const SegmentState state = SegmentStateOf(segment_word);
-  return state == SegmentState::kOpen || state == SegmentState::kSealed ||
-         state == SegmentState::kRetiring;
-}
-
 // Whether two words of one slot point at the same entry: reads may change its frequency meanwhile.
 bool SameEntry(std::uint64_t now, std::uint64_t before) {
   return ((now ^ before) & ~kSlotFrequencyBits) == 0;
@@ -53,6 +47,16 @@ Result<StoreReader> StoreReader::Attach(int fd, const Clock& clock) {
 }
 
 ReadResult StoreReader::Get(std::uint32_t handle, std::string_view key, std::string* value) const {
+  return Read(handle, key, {.copy = value});
+}
+
+ReadResult StoreReader::View(std::uint32_t handle, std::string_view key, const PinWords& pin,
+                             ValueView* view) const {
+  view->Release();
+  return Read(handle, key, {.pin = &pin, .view = view});
+}
+
+ReadResult StoreReader::Read(std::uint32_t handle, std::string_view key, const Taker& taker) const {
   const std::uint16_t namespace_id = NamespaceIdOf(handle);
   if (key.size() < kMinKeyBytes || key.size() > kMaxKeyBytes ||
       namespace_id >= view_.namespace_capacity())
@@ -60,7 +64,7 @@ ReadResult StoreReader::Get(std::uint32_t handle, std::string_view key, std::str
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), namespace_id), key);
   for (int attempt = 0; attempt < kMaxReadAttempts; ++attempt) {
-    if (auto result = TryGet(handle, key, hash, value)) {
+    if (auto result = TryRead(handle, key, hash, taker)) {
       result->hash = hash;
       return *result;
     }
@@ -69,8 +73,8 @@ ReadResult StoreReader::Get(std::uint32_t handle, std::string_view key, std::str
 }
 
 // One pass; nothing when something moved underneath and the pass proves neither hit nor miss.
-std::optional<ReadResult> StoreReader::TryGet(std::uint32_t handle, std::string_view key,
-                                              std::uint64_t hash, std::string* value) const {
+std::optional<ReadResult> StoreReader::TryRead(std::uint32_t handle, std::string_view key,
+                                               std::uint64_t hash, const Taker& taker) const {
   const std::uint16_t namespace_id = NamespaceIdOf(handle);
   const NamespaceRecord& record = view_.namespace_record(namespace_id);
   // SYNC acquire namespace-state: flags of the namespace that the handle names.
@@ -93,7 +97,7 @@ std::optional<ReadResult> StoreReader::TryGet(std::uint32_t handle, std::string_
       if (slot >> kSlotTagShift != SlotTag(hash) || (slot & kSlotUsed) == 0) continue;
       attempt.slot_at = &slot_at;
       attempt.slot = slot;
-      if (TrySlot(slot, namespace_id, key, &attempt)) return Finish(attempt, record, value);
+      if (TrySlot(slot, namespace_id, key, &attempt)) return Finish(attempt, record, taker);
       // Another key with this tag, unless the bytes were replaced while they were compared.
       // SYNC acquire segment-reuse: the comparison above happened before the segment was reused.
       AcquireFence();
@@ -136,34 +140,67 @@ bool StoreReader::SameGeneration(const Attempt& attempt) const {
              SegmentGenerationOf(attempt.segment_word);
 }
 
-std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const NamespaceRecord& record,
-                                              std::string* value) const {
-  const EntryView& entry = attempt.entry;
-  ReadResult result{.outcome = ReadOutcome::kHit,
-                    .version = entry.version(),
-                    .hard_expiry_ms = entry.hard_expiry_ms,
-                    .soft_expiry_ms = entry.soft_expiry_ms,
-                    .frequency = SlotFrequency(attempt.slot)};
+// Whether an entry may be served; fills in what it says about itself.
+bool StoreReader::Visible(const EntryView& entry, const NamespaceRecord& record,
+                          ReadResult* result) const {
+  result->version = entry.version();
+  result->hard_expiry_ms = entry.hard_expiry_ms;
+  result->soft_expiry_ms = entry.soft_expiry_ms;
   if (entry.hard_expiry_ms != kNever || entry.soft_expiry_ms != kNever) {
     const std::uint64_t now = NowMs();
-    if (now >= entry.hard_expiry_ms) result.outcome = ReadOutcome::kMiss;
-    result.stale = now >= entry.soft_expiry_ms;
+    result->stale = now >= entry.soft_expiry_ms;
+    if (now >= entry.hard_expiry_ms) return false;
   }
   // Relaxed: a read that begins after a flush was acknowledged has seen the acknowledgement, and
   // the flush with it.
-  if (entry.version() <= record.flushed_version.LoadRelaxed()) result.outcome = ReadOutcome::kMiss;
+  if (entry.version() <= record.flushed_version.LoadRelaxed()) return false;
   if ((record.flags.LoadRelaxed() & kNamespaceStrict) != 0) {
     // A heartbeat later than this reading of the clock is as fresh as can be.
     const std::uint64_t heartbeat = view_.header().heartbeat_ns.LoadRelaxed();
     const std::uint64_t now = clock_->MonotonicNanos();
-    if (now > heartbeat && now - heartbeat > kHeartbeatTimeoutNs)
-      result.outcome = ReadOutcome::kMiss;
+    if (now > heartbeat && now - heartbeat > kHeartbeatTimeoutNs) return false;
   }
-  if (result.outcome == ReadOutcome::kHit) {
-    value->resize(entry.header.value_length);
-    CopyShared(value->data(), entry.value, entry.header.value_length);
+  return true;
+}
+
+std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const NamespaceRecord& record,
+                                              const Taker& taker) const {
+  const EntryView& entry = attempt.entry;
+  ReadResult result{.frequency = SlotFrequency(attempt.slot)};
+  const bool hit = Visible(entry, record, &result);
+  result.outcome = hit ? ReadOutcome::kHit : ReadOutcome::kMiss;
+  const std::uint64_t generation = SegmentGenerationOf(attempt.segment_word);
+  if (hit && taker.copy != nullptr) {
+    taker.copy->resize(entry.header.value_length);
+    CopyShared(taker.copy->data(), entry.value, entry.header.value_length);
+  } else if (hit) {
+    HEARTH_FAILPOINT("reader.before_pin");
+    taker.pin->generation->StoreRelaxed(generation);
+    // SYNC release segment-unpin: nothing crosses; whoever sees the segment sees its generation.
+    taker.pin->segment_plus_one->StoreRelease(std::uint64_t{SlotSegment(attempt.slot)} + 1);
+    HEARTH_FAILPOINT("reader.after_pin");
+    // SYNC both segment-pin: the pin can be seen before the slot is looked at once more. Whoever
+    // clears the slot later looks at the pins later still.
+    OrderedFence();
   }
   HEARTH_FAILPOINT("reader.after_copy");
+  if (!Unchanged(attempt)) {
+    // SYNC release segment-unpin: nothing was read under this pin.
+    if (hit && taker.copy == nullptr) taker.pin->segment_plus_one->StoreRelease(kPinFree);
+    return std::nullopt;
+  }
+  if (hit && taker.copy == nullptr) {
+    ValueView& view = *taker.view;
+    view.bytes_ = {reinterpret_cast<const char*>(entry.value), entry.header.value_length};
+    view.segment_word_ = &view_.segment(SlotSegment(attempt.slot)).state_generation;
+    view.generation_ = generation;
+    view.pin_ = *taker.pin;
+  }
+  return result;
+}
+
+// Whether all that led to the entry is still what it was.
+bool StoreReader::Unchanged(const Attempt& attempt) const {
   // SYNC acquire segment-reuse: nothing was copied from bytes written after the generation moved.
   AcquireFence();
   const bool slot_same = SameEntry(attempt.slot_at->LoadRelaxed(), attempt.slot);
@@ -173,8 +210,7 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
                                                           SegmentGenerationOf(attempt.segment_word);
   const bool page_same =
       view_.directory(attempt.directory_index).LoadRelaxed() == attempt.directory_word;
-  if (!slot_same || !segment_same || !page_same) return std::nullopt;
-  return result;
+  return slot_same && segment_same && page_same;
 }
 
 Result<std::uint32_t> StoreReader::FindNamespace(std::string_view name) const {

@@ -10,6 +10,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/status.h"
+#include "core/cache/pins.h"
+#include "core/cache/value_view.h"
 #include "core/cache/view.h"
 #include "core/shm/memory.h"
 
@@ -48,6 +50,12 @@ class StoreReader {
   // exist, or no longer does: `handle` is of one namespace (MakeNamespaceHandle), not of its id.
   ReadResult Get(std::uint32_t handle, std::string_view key, std::string* value) const;
 
+  // Looks `key` up as Get() does and gives its value in place, whatever its size: a hit writes
+  // `pin`, which must be free, and holds it until the view is released. All other outcomes leave it
+  // free, and `*view` empty. kContended also says that pins do not help: Get() the value instead.
+  ReadResult View(std::uint32_t handle, std::string_view key, const PinWords& pin,
+                  ValueView* view) const;
+
   // Handle of the live namespace called `name`. O(namespaces); kNotFound.
   Result<std::uint32_t> FindNamespace(std::string_view name) const;
 
@@ -56,14 +64,24 @@ class StoreReader {
   std::uint64_t NowMs() const { return view_.StoreTimeMs(clock_->MonotonicNanos()); }
 
  private:
+  friend class Scanner;
   struct Attempt;
-  std::optional<ReadResult> TryGet(std::uint32_t handle, std::string_view key, std::uint64_t hash,
-                                   std::string* value) const;
+  // What becomes of a value: a copy, or a view under a pin.
+  struct Taker {
+    std::string* copy = nullptr;
+    const PinWords* pin = nullptr;
+    ValueView* view = nullptr;
+  };
+  ReadResult Read(std::uint32_t handle, std::string_view key, const Taker& taker) const;
+  std::optional<ReadResult> TryRead(std::uint32_t handle, std::string_view key, std::uint64_t hash,
+                                    const Taker& taker) const;
   bool TrySlot(std::uint64_t slot, std::uint16_t namespace_id, std::string_view key,
                Attempt* attempt) const;
   bool SameGeneration(const Attempt& attempt) const;
+  bool Visible(const EntryView& entry, const NamespaceRecord& record, ReadResult* result) const;
   std::optional<ReadResult> Finish(const Attempt& attempt, const NamespaceRecord& record,
-                                   std::string* value) const;
+                                   const Taker& taker) const;
+  bool Unchanged(const Attempt& attempt) const;
 
   shm::Mapping mapping_;
   StoreView view_;

@@ -5,7 +5,8 @@
 
 namespace hearth::cache {
 
-SegmentLog::SegmentLog(const StoreView& view) : view_(view), owners_(view.namespace_capacity()) {}
+SegmentLog::SegmentLog(const StoreView& view)
+    : view_(view), owners_(view.namespace_capacity()), quarantine_(view) {}
 
 void SegmentLog::Init() {
   for (std::uint32_t segment = view_.segment_count(); segment > 0; --segment) AddFree(segment - 1);
@@ -210,8 +211,34 @@ void SegmentLog::Retire(std::uint32_t segment) {
 
 void SegmentLog::Free(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
-  if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
-    Unseal(segment);
+  const std::uint64_t word = header.state_generation.LoadRelaxed();
+  if (SegmentStateOf(word) == SegmentState::kSealed) Unseal(segment);
+  if (!quarantine_.empty()) ReviewPins();
+  if (!quarantine_.Hold(segment)) {
+    GiveBack(segment);
+    return;
+  }
+  // SYNC release segment-generation: the generation stays, and with it the bytes that are pinned.
+  header.state_generation.StoreRelease(
+      MakeSegmentWord(SegmentState::kRetiring, SegmentGenerationOf(word)));
+  if (quarantine_.Overfull()) ReviewPins();
+}
+
+void SegmentLog::ReviewPins() {
+  for (const std::uint32_t segment : quarantine_.Review()) GiveBack(segment);
+}
+
+bool SegmentLog::ReclaimPinned() {
+  const std::uint32_t free = free_count();
+  ReviewPins();
+  if (free_count() > free) return true;
+  const auto oldest = quarantine_.TakeOldest();
+  if (oldest) GiveBack(*oldest);
+  return oldest.has_value();
+}
+
+void SegmentLog::GiveBack(std::uint32_t segment) {
+  SegmentHeader& header = view_.segment(segment);
   AddOwned(header.namespace_id, -1);
   MoveGeneration(segment);
   // Last: a takeover takes a free segment for one without slots only with an empty watermark.

@@ -9,7 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/status.h"
+#include "core/cache/pins.h"
+#include "core/cache/quarantine.h"
 #include "core/cache/view.h"
 
 namespace hearth::cache {
@@ -83,8 +86,20 @@ class SegmentLog {
   // Takes a sealed segment out of its log: it is on its way to Free(). Readers go on reading it.
   void Retire(std::uint32_t segment);
   // Gives a segment back that is sealed or retiring. No slot may point into it any more. After this
-  // its bytes may change, and readers that still copy from it find out by its generation.
+  // its bytes may change, and readers that still copy from it find out by its generation; but while
+  // a reader pins it, it stays as it is, retiring, and its namespace's.
   void Free(std::uint32_t segment);
+
+  // Pins count from now on. Both arguments must outlive this.
+  void WatchPins(const PinSource* source, std::uint64_t max_ns, const Clock& clock) {
+    quarantine_.Watch(source, max_ns, clock);
+  }
+  const Quarantine& quarantine() const { return quarantine_; }
+  // Frees the segments whose pins are gone, or have been there for too long.
+  void ReviewPins();
+  // Frees a segment that waits for pins, one whose pins are gone if there is one. False when none
+  // waits.
+  bool ReclaimPinned();
 
  private:
   struct Owner {
@@ -102,6 +117,7 @@ class SegmentLog {
   void AddOwned(std::uint32_t namespace_id, std::int32_t count);
   void NoteSealed(std::uint32_t segment);
   void Unseal(std::uint32_t segment);
+  void GiveBack(std::uint32_t segment);
   void MoveGeneration(std::uint32_t segment);
 
   StoreView view_;
@@ -113,6 +129,7 @@ class SegmentLog {
   std::set<std::uint16_t> with_flushed_;  // namespaces
   // Sealed segments that expire some time: latest expiry, segment.
   std::set<std::pair<std::uint64_t, std::uint32_t>> expiring_;
+  Quarantine quarantine_;
 };
 
 }  // namespace hearth::cache

@@ -16,6 +16,7 @@
 #include "core/cache/index.h"
 #include "core/cache/namespace_table.h"
 #include "core/cache/operations.h"
+#include "core/cache/pins.h"
 #include "core/cache/reader.h"
 #include "core/cache/recovery.h"
 #include "core/cache/segment_log.h"
@@ -161,6 +162,19 @@ class StoreWriter {
 
   // Shows readers and operators that the writer lives. Call a few times a second.
   void Heartbeat();
+
+  // From now on a segment that one of these pins holds is not reused, for `max_ns` at most from the
+  // moment it could be, and while no more than a twentieth of the store waits like that. No write
+  // fails because of a pin. `source` must outlive the writer.
+  void WatchPins(const PinSource* source, std::uint64_t max_ns = kDefaultPinMaxNs) {
+    log_.WatchPins(source, max_ns, *clock_);
+  }
+  // Looks whether segments that wait for pins can be had by now. Writes do so when they need room;
+  // call it a few times a second for when there are none.
+  void ReviewPins() { log_.ReviewPins(); }
+  // Segments that wait for pins, and how many were taken from their pins since the writer began.
+  std::uint32_t quarantined_segments() const { return log_.quarantine().size(); }
+  std::uint64_t revoked_segments() const { return log_.quarantine().revoked(); }
 
   const StoreView& view() const { return view_; }
 

@@ -208,7 +208,8 @@ func (d *Daemon) Socket() string { return filepath.Join(d.directory, "hearthd.so
 // PID is the process id of the daemon.
 func (d *Daemon) PID() int { return d.command.Process.Pid }
 
-// Dial connects a client, and closes it when the test ends.
+// Dial connects a client, and closes it when the test ends. A test that has not released its views by
+// then fails ([CheckViews]).
 func (d *Daemon) Dial(t testing.TB, opts ...hearth.Option) *hearth.Client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -218,7 +219,29 @@ func (d *Daemon) Dial(t testing.TB, opts ...hearth.Option) *hearth.Client {
 		t.Fatalf("%v\nlog of hearthd:\n%s", err, d.Log())
 	}
 	t.Cleanup(func() { _ = client.Close() })
+	CheckViews(t, client)
 	return client
+}
+
+// CheckViews lets a test fail at its end if views of the client have not been released. It says where
+// they were made if the client was dialled with [hearth.WithViewTrace], or the test was run with
+// HEARTH_VIEW_TRACE=1.
+func CheckViews(t testing.TB, client *hearth.Client) {
+	t.Helper()
+	t.Cleanup(func() {
+		held := client.HeldViews()
+		if held == 0 {
+			return
+		}
+		where := ""
+		for _, place := range client.ViewPlaces() {
+			where += "\nnot released:\n" + place
+		}
+		if where == "" {
+			where = "; HEARTH_VIEW_TRACE=1 shows where they were made"
+		}
+		t.Errorf("%d hearth.View not released%s", held, where)
+	})
 }
 
 // Kill ends the daemon with SIGKILL and waits until it is gone.

@@ -125,6 +125,8 @@ Result<std::unique_ptr<Client>> Client::Connect(const ClientOptions& options) {
   return std::unique_ptr<Client>(new Client(std::move(impl)));
 }
 
+const cache::StoreReader* Client::reader() const { return impl_->store ? &*impl_->store : nullptr; }
+
 const Welcome& Client::welcome() const { return impl_->session->welcome(); }
 
 // -------------------------------------------------------------------------------- control requests

@@ -28,6 +28,10 @@
 #include "ipc/control_message.h"
 #include "ipc/session_layout.h"
 
+namespace hearth::cache {
+class StoreReader;
+}
+
 namespace hearth::ipc {
 
 struct ClientOptions {
@@ -100,6 +104,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   const Welcome& welcome() const;
+  // For what needs no request: scans (core/cache/scanner.h), the store's time. Null without data.
+  const cache::StoreReader* reader() const;
 
   // -------------------------------------------------------------------------------- control
   // requests kNotFound, kPermissionDenied, kDeadlineExceeded; kUnavailable when the session has

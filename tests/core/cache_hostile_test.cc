@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include "core/cache/reader.h"
+#include "core/cache/scanner.h"
 #include "tests/support/seed.h"
 #include "tests/support/test_store.h"
 
@@ -72,10 +73,22 @@ class Image {
     }
     for (const std::uint16_t id : std::initializer_list<std::uint16_t>{0, 1, 7, 65535})
       reader.Get(id, "absent", &value);
+    ScanAll(reader);
     return outcome;
   }
 
  private:
+  // A scan ends as well, and returns no more than there are slots.
+  void ScanAll(const StoreReader& reader) const {
+    auto scanner = Scanner::Begin(reader, ns_, {});
+    if (!scanner.ok()) return;
+    ScannedEntry entry;
+    std::uint64_t left = std::uint64_t{reader.view().page_count()} * kBucketsPerPage * 8;
+    for (auto more = scanner->Next(&entry); more.ok() && *more; more = scanner->Next(&entry)) {
+      REQUIRE(left-- > 0);
+      REQUIRE(entry.key.size() <= kMaxKeyBytes);
+    }
+  }
   struct Free {
     void operator()(std::byte* bytes) const { std::free(bytes); }
   };

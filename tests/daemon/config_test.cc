@@ -62,6 +62,7 @@ TEST_CASE("an empty file is one store with one namespace, for the group of the s
   CHECK(config.limits.buffered_bytes_per_session == 128 * kMiB);
   CHECK(config.limits.memory_bytes_per_uid == kGiB);
   CHECK(config.limits.hello_timeout_ms == 5000);
+  CHECK(config.limits.pin_max_ms == 1000);
 }
 
 TEST_CASE("without a file the daemon serves its own user alone") {
@@ -88,6 +89,7 @@ message_size = "1MiB"
 buffered_per_session = 2097152
 memory_per_uid = "3MiB"
 hello_timeout = "250ms"
+pin_max = "2s"
 
 [[store]]
 name = "first"
@@ -132,6 +134,7 @@ TEST_CASE("every key is read") {
   CHECK(config.limits.buffered_bytes_per_session == 2 * kMiB);
   CHECK(config.limits.memory_bytes_per_uid == 3 * kMiB);
   CHECK(config.limits.hello_timeout_ms == 250);
+  CHECK(config.limits.pin_max_ms == 2000);
   REQUIRE(config.stores.size() == 2);
   CHECK(config.stores[1].name == "second");
   const StoreConfig& first = config.stores[0];
@@ -250,6 +253,8 @@ TEST_CASE("numbers outside their range are told with the range") {
   CheckWrong("[limits]\nmemory_per_uid = '2TiB'\n", "2:18", "between 1.00 MiB and 1.00 TiB");
   CheckWrong("[limits]\nhello_timeout = '0'\n", "2:17", "between 1ms and 1h");
   CheckWrong("[limits]\nhello_timeout = '2h'\n", "2:17", "between 1ms and 1h");
+  CheckWrong("[limits]\npin_max = '0'\n", "2:11", "between 1ms and 1m");
+  CheckWrong("[limits]\npin_max = '61s'\n", "2:11", "between 1ms and 1m");
   CheckWrong("[store]\nsize = '1KiB'\n", "2:8", "between 1.00 MiB and 2.00 TiB");
   CheckWrong("[store]\nsegment_size = '4MiB'\n", "2:16", "between 64.0 KiB and 2.00 MiB");
   CheckWrong("[store]\nmax_namespaces = 1\n", "2:18", "from 2 to 65536");

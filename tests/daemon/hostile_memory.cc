@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <span>
 
 #include "core/base/fd.h"
 #include "tests/daemon/hostile.h"
@@ -148,6 +149,27 @@ void RingForNothing(const Attacker& attacker) {
   StillServed(joined);
 }
 
+// Claims every segment in every way, true and made up, while it fills the store several times over.
+void PinEverything(const Attacker& attacker) {
+  Joined joined = Join(attacker);
+  Random random(attacker.seed);
+  const std::span<ipc::PinRecord> pins = joined.session->region().pins();
+  if (pins.empty()) GiveUp("no pins");
+  for (int i = 0; i < attacker.runs * 200; ++i) {
+    for (ipc::PinRecord& pin : pins) {
+      pin.generation.StoreRelaxed(random.OneIn(4) ? random.Next() : random.Below(8));
+      pin.segment_plus_one.StoreRelaxed(random.OneIn(8) ? random.Next() : random.Below(200));
+    }
+    const std::string key = "pinned" + std::to_string(random.Below(5000));
+    joined.ring->Append(joined.ring->Header(ipc::kOpSet, 1),
+                        SetPayload(key, std::string(2000, 'p')));
+    joined.ring->Publish();
+    if (!AwaitHead(joined, joined.ring->published())) return AwaitEnd(*joined.session);
+    joined.ring->Take();
+  }
+  StillServed(joined);
+}
+
 // Stops in the middle of its traffic; the driver looks at the others meanwhile and kills it.
 void Stop(const Attacker& attacker) {
   Joined joined = Join(attacker, 4);
@@ -210,10 +232,15 @@ void ForkAndShare(const Attacker& attacker) {
 }  // namespace
 
 std::map<std::string, Attack> MemoryAttacks() {
-  return {{"punch-holes", PunchHoles},          {"overwrite-header", OverwriteHeader},
-          {"resize-region", ResizeRegion},      {"block-descriptors", BlockDescriptors},
-          {"ring-for-nothing", RingForNothing}, {"stop", Stop},
-          {"kill-at-random", KillAtRandom},     {"fork-and-share", ForkAndShare}};
+  return {{"punch-holes", PunchHoles},
+          {"overwrite-header", OverwriteHeader},
+          {"resize-region", ResizeRegion},
+          {"block-descriptors", BlockDescriptors},
+          {"ring-for-nothing", RingForNothing},
+          {"pin-everything", PinEverything},
+          {"stop", Stop},
+          {"kill-at-random", KillAtRandom},
+          {"fork-and-share", ForkAndShare}};
 }
 
 }  // namespace hearth::testing

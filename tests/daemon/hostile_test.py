@@ -84,6 +84,7 @@ ATTACKS = [
     Attack("resize-region", ["cannot shrink", "cannot grow", "served"]),
     Attack("block-descriptors", ["served"]),
     Attack("ring-for-nothing", ["served"], runs=RUNS),
+    Attack("pin-everything", ["served"], runs=RUNS),
     Attack("kill-at-random", logged=[r"session \d+ ended: the client closed it"] * (KILLS // 10),
            runs=KILLS),
     Attack("fork-and-share", ["ended: DATA_LOSS"], [BROKEN]),

@@ -23,6 +23,7 @@ std::shared_ptr<daemon::Session> MakeSession(const SessionOptions& options) {
       .request_ring_bytes = options.ring_bytes,
       .response_ring_bytes = options.ring_bytes,
       .touch_entries = options.touch_entries,
+      .pins = options.pins,
   })));
   session->id = options.id;
   session->peer = {.pid = 4711, .uid = 1234, .gids = {1234}};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ struct SessionOptions {
   std::uint32_t channels = 1;
   std::uint32_t ring_bytes = ipc::kMinRingBytes;
   std::uint32_t touch_entries = 64;
+  std::uint32_t pins = 8;
   std::vector<bool> may_write = {false, true, false};  // by namespace id; others:
   daemon::Rights rights{};
   std::vector<bool> may_call = {false, true, true, true, true};  // by method id
@@ -36,6 +38,7 @@ class SessionPeer {
  public:
   explicit SessionPeer(const daemon::Session& session);
   RingClient& channel(std::size_t index = 0) { return *channels_[index]; }
+  std::span<ipc::PinRecord> pins() const { return region_->pins(); }
 
  private:
   UniqueFd server_bell_;

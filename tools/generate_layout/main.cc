@@ -59,7 +59,7 @@ void PrintStruct(const StructLayout& layout) {
 
 void PrintStore() {
   namespace c = hearth::cache;
-  const std::array<Constant, 38> constants = {{
+  const std::array<Constant, 39> constants = {{
       {"RegionMagic", hearth::shm::kRegionMagic},
       {"RegionKindStore", static_cast<std::uint64_t>(hearth::shm::RegionKind::kStore)},
       {"RegionKindSession", static_cast<std::uint64_t>(hearth::shm::RegionKind::kSession)},
@@ -69,6 +69,7 @@ void PrintStore() {
       {"StoreHeaderOffset", c::kStoreHeaderOffset},
       {"StoreHeaderBytes", c::kStoreHeaderBytes},
       {"MinKeyBytes", c::kMinKeyBytes},
+      {"MaxNamespaceNameBytes", c::kMaxNamespaceNameBytes},
       {"MaxKeyBytes", c::kMaxKeyBytes},
       {"MinSegmentShift", c::kMinSegmentShift},
       {"MaxSegmentShift", c::kMaxSegmentShift},

@@ -9,32 +9,16 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/fd.h"
 #include "core/base/units.h"
-#include "ipc/session_layout.h"
+#include "tools/hearth/entry_json.h"
 #include "tools/hearth/text.h"
 
 namespace hearth::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr const char* kClientName = "hearth cache";
-
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-// Text where it is text, base64 under another name where it is not.
-void PutBytes(Json* json, const std::string& name, const std::string& bytes) {
-  if (IsUtf8(bytes)) {
-    (*json)[name] = bytes;
-  } else {
-    (*json)[name + "_base64"] = EncodeBase64(bytes);
-  }
-}
 
 ExitCode FailKey(const Connection& connection, const std::string& key, const Status& status) {
   if (status.code() != Code::kNotFound) return Fail(status);
@@ -86,14 +70,6 @@ Json WrittenJson(const Connection& connection, const std::string& key) {
   json["namespace"] = connection.target.name;
   return json;
 }
-
-// What is left of a life that ends at `expiry_ms`; nothing where it never ends.
-std::optional<std::uint64_t> Remaining(std::uint64_t expiry_ms, std::uint64_t now_ms) {
-  if (expiry_ms == ipc::kTtlNever) return std::nullopt;
-  return expiry_ms > now_ms ? expiry_ms - now_ms : 0;
-}
-
-Json MsJson(const std::optional<std::uint64_t>& ms) { return ms ? Json(*ms) : Json(); }
 
 std::string MsText(const std::optional<std::uint64_t>& ms) {
   return ms ? "in " + FormatDuration(std::chrono::milliseconds(*ms)) : "never";

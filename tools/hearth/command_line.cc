@@ -19,9 +19,12 @@
 #include "tools/hearth/help_text.h"
 #include "tools/hearth/namespace.h"
 #include "tools/hearth/prewarm.h"
+#include "tools/hearth/scan.h"
 #include "tools/hearth/session.h"
 #include "tools/hearth/status.h"
+#include "tools/hearth/store.h"
 #include "tools/hearth/text.h"
+#include "tools/hearth/usage.h"
 
 namespace hearth::cli {
 namespace {
@@ -50,6 +53,9 @@ struct Everything {
   DelOptions del;
   PrewarmOptions prewarm;
   NamespaceCommand namespace_command;
+  ScanCommandOptions scan;
+  StoreCommand store;
+  std::string store_file;
   std::function<ExitCode()> run;
 };
 
@@ -181,6 +187,25 @@ void AddStoringCommands(CLI::App* cache, Everything* all) {
   AddCountingCommand(cache, all, -1, "decr", "Subtract from a number", kDecrExamples);
 }
 
+void AddScanCommands(CLI::App* cache, Everything* all) {
+  ScanCommandOptions* options = &all->scan;
+  CLI::App* scan = AddCommand(cache, "scan", "List the entries of a namespace", kScanExamples);
+  scan->add_flag("--keys", options->keys_only, "Keys without values");
+  AddParsed(scan, "--limit", "Entries, at most (default: all)", "N", ParseNumber<std::uint64_t>,
+            [options](std::uint64_t limit) { options->limit = limit; });
+  scan->add_option("--cursor", options->cursor, "Go on where another scan ended")
+      ->type_name("CURSOR");
+  scan->callback([all] { all->run = [all] { return RunScan(all->global, all->scan); }; });
+  CLI::App* to_file =
+      AddCommand(cache, "export", "Print all entries as 'prewarm' takes them", kExportExamples);
+  to_file->callback([all] { all->run = [all] { return RunExport(all->global, all->scan); }; });
+  for (CLI::App* command : {scan, to_file}) {
+    AddPlace(command, &options->place);
+    command->add_option("--prefix", options->prefix, "Only keys that begin with this")
+        ->type_name("TEXT");
+  }
+}
+
 void AddCacheCommands(CLI::App* app, Everything* all) {
   CLI::App* cache = app->add_subcommand("cache", "Read, write and remove single entries");
   cache->require_subcommand(1);
@@ -194,6 +219,7 @@ void AddCacheCommands(CLI::App* app, Everything* all) {
   get->add_flag("--meta", all->get.meta, "Also print size, version and expiry to stderr");
 
   AddStoringCommands(cache, all);
+  AddScanCommands(cache, all);
 
   CLI::App* del = AddCommand(cache, "del", "Remove keys", kDelExamples);
   del->callback([all] { all->run = [all] { return RunDel(all->global, all->del); }; });
@@ -254,6 +280,32 @@ void AddNamespaceCommands(CLI::App* app, Everything* all) {
   add("flush", "Remove all entries of a namespace", kNamespaceFlushExamples, RunNamespaceFlush);
 }
 
+void AddStoreCommands(CLI::App* app, Everything* all) {
+  CLI::App* parent = app->add_subcommand("store", "Look into the memory of a store");
+  parent->require_subcommand(1);
+  parent->footer("'hearth store COMMAND --help' has options and examples.");
+  auto add = [&](const char* name, const char* about, const char* examples, bool image) {
+    CLI::App* command = AddCommand(parent, name, about, examples);
+    command->add_option("--store", all->store.store, "Store (default: hearthd's first)")
+        ->type_name("NAME");
+    if (image)
+      command->add_option("--image", all->store.image, "A file that 'hearth store save' wrote")
+          ->type_name("FILE")
+          ->excludes("--store");
+    return command;
+  };
+  add("inspect", "Show what is in a store", kStoreInspectExamples, true)->callback([all] {
+    all->run = [all] { return RunStoreInspect(all->global, all->store); };
+  });
+  add("verify", "Check every entry and invariant of a store", kStoreVerifyExamples, true)
+      ->callback([all] { all->run = [all] { return RunStoreVerify(all->global, all->store); }; });
+  CLI::App* save = add("save", "Write a store's memory to a file", kStoreSaveExamples, false);
+  save->add_option("FILE", all->store_file, "A new file")->required()->type_name("");
+  save->callback([all] {
+    all->run = [all] { return RunStoreSave(all->global, all->store, all->store_file); };
+  });
+}
+
 Result<double> ParseRate(const std::string& text) {
   double rate = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
@@ -292,82 +344,6 @@ void AddPrewarm(CLI::App* app, Everything* all) {
   });
 }
 
-std::vector<std::string> CommandNames(const CLI::App* level) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : level->get_subcommands([](const CLI::App*) { return true; }))
-    names.push_back(command->get_name());
-  return names;
-}
-
-std::string OrNothing(const std::optional<std::string>& nearest) {
-  return nearest ? fmt::format("; did you mean '{}'?", *nearest) : "";
-}
-
-// What is wrong with the words, if it is a word that nobody knows: its message.
-std::string UnknownWord(const CLI::App* level, const std::vector<std::string>& words) {
-  std::string path = "hearth";
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const std::string& word = words[i];
-    if (word == "--") return "";
-    if (word.size() > 1 && word[0] == '-') {
-      const std::string name = word.substr(0, word.find('='));
-      const CLI::Option* option = level->get_option_no_throw(name);
-      if (option == nullptr && name.substr(0, 2) == "--") {
-        std::vector<std::string> names;
-        for (const CLI::Option* known : level->get_options())
-          if (!known->get_lnames().empty()) names.push_back("--" + known->get_lnames().front());
-        return fmt::format("unknown option '{}'{}", name, OrNothing(Nearest(name, names)));
-      }
-      if (option != nullptr && option->get_expected_max() > 0 && name.size() == word.size()) ++i;
-      continue;
-    }
-    const auto commands = CommandNames(level);
-    if (commands.empty()) continue;
-    if (std::find(commands.begin(), commands.end(), word) == commands.end())
-      return fmt::format("'{}' is not a command of '{}'{}", EscapeControls(word), path,
-                         OrNothing(Nearest(word, commands)));
-    level = level->get_subcommand(word);
-    path += " " + word;
-  }
-  return "";
-}
-
-const CLI::App* DeepestCommand(const CLI::App* app) {
-  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
-  return app;
-}
-
-std::string PathOf(const CLI::App* app) {
-  std::string path = app->get_name();
-  for (const CLI::App* at = app->get_parent(); at != nullptr; at = at->get_parent())
-    path = at->get_name() + " " + path;
-  return path;
-}
-
-ExitCode ParseFailed(const CLI::App& app, const CLI::ParseError& error,
-                     const std::vector<std::string>& words) {
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
-    // Help and version come this way.
-    if (dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr)
-      return PrintOut(fmt::format("{}\n", error.what()));
-    const CLI::App* command = DeepestCommand(&app);
-    const CLI::App* parent = command->get_parent();
-    std::string help =
-        command->help(parent == nullptr ? "" : PathOf(parent), CLI::AppFormatMode::Normal);
-    // CLI11 puts an empty line before and after each group.
-    for (std::size_t at = 0; (at = help.find("\n\n\n", at)) != std::string::npos;)
-      help.erase(at, 1);
-    return PrintOut(help);
-  }
-  std::string message = UnknownWord(&app, words);
-  const auto commands = CommandNames(DeepestCommand(&app));
-  if (message.empty() && !commands.empty())
-    message = fmt::format("a command is missing: {}", fmt::join(commands, ", "));
-  if (message.empty()) message = error.what();
-  Complain(fmt::format("{}; see '{} --help'", message, PathOf(DeepestCommand(&app))));
-  return kExitUsage;
-}
-
 }  // namespace
 
 ExitCode RunCommandLine(int argc, char** argv) {
@@ -387,12 +363,13 @@ ExitCode RunCommandLine(int argc, char** argv) {
   AddCacheCommands(&app, &all);
   AddNamespaceCommands(&app, &all);
   AddPrewarm(&app, &all);
+  AddStoreCommands(&app, &all);
   AddGlobalOptionsToAll(&app, &all.global);
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return ParseFailed(app, error, words);
+    return ExplainParseError(app, error, words);
   }
   return all.run();
 }

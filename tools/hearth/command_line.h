@@ -1,5 +1,5 @@
-// The command line of `hearth`: its commands, options and help, and mistyped words. The only file
-// that knows CLI11.
+// The command line of `hearth`: its commands, options and help. This file and usage.h are the only
+// ones that know CLI11.
 #ifndef HEARTH_TOOLS_HEARTH_COMMAND_LINE_H_
 #define HEARTH_TOOLS_HEARTH_COMMAND_LINE_H_
 

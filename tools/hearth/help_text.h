@@ -133,6 +133,44 @@ inline constexpr const char* kNamespaceFlushExamples =
 Examples:
   hearth namespace flush users)";
 
+inline constexpr const char* kScanExamples =
+    R"(Prints a line for each entry: key, tab, value, with control characters escaped, in no
+particular order; with --json an object. hearthd is not asked, and notices nothing. A key
+that is there all the time is printed whatever happens meanwhile, usually once; there is no
+snapshot. With --limit stderr says how to go on.
+
+Examples:
+  hearth cache scan --prefix session: --keys | wc -l
+  hearth cache scan -n users --json | jq -r 'select(.bytes > 10000).key'
+  hearth cache scan --limit 100
+  hearth cache scan --limit 100 --cursor 01...)";
+
+inline constexpr const char* kExportExamples =
+    R"(Prints JSON lines that 'hearth prewarm' takes, with what is left of each TTL. Keys that are
+not UTF-8 are left out, counted, and make the exit code 1.
+
+Examples:
+  hearth cache export -n users > users.jsonl
+  hearth cache export --prefix session: | hearth --socket /run/other.sock prewarm -)";
+
+inline constexpr const char* kStoreInspectExamples = R"(Examples:
+  hearth store inspect
+  hearth store inspect --image crashed.img --json | jq .segments)";
+
+inline constexpr const char* kStoreVerifyExamples =
+    R"(Reads every entry, so it takes as long as reading the store's memory once. hearthd serves on
+meanwhile and is not slowed down. Exit code 1 if anything is wrong.
+
+Examples:
+  hearth store verify
+  hearth store verify --image crashed.img)";
+
+inline constexpr const char* kStoreSaveExamples =
+    R"(The file holds every key and value: it is created with mode 0600, and has the size of the store.
+
+Examples:
+  hearth store save crashed.img)";
+
 inline constexpr const char* kPrewarmExamples =
     R"(One JSON object per line. Without --key and --value:
   {"key": "user:42", "value": ANY, "ttl": "5m", "soft_ttl": "1m"}

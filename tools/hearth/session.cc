@@ -103,6 +103,14 @@ Result<std::unique_ptr<ipc::Client>> Connect(const GlobalOptions& global,
   return client;
 }
 
+Result<std::unique_ptr<ipc::Client>> ConnectForData(const GlobalOptions& global,
+                                                    ipc::ClientOptions options) {
+  auto client = Connect(global, std::move(options));
+  if (client.ok() || client.status().code() != Code::kNotFound) return client;
+  return Status(client.status().code(),
+                client.status().message() + "; 'hearth status' lists the stores");
+}
+
 }  // namespace
 
 std::string DefaultSocket() {
@@ -119,6 +127,15 @@ Result<std::unique_ptr<ipc::Client>> ConnectForStatus(const GlobalOptions& globa
   return Connect(global, std::move(options));
 }
 
+Result<std::unique_ptr<ipc::Client>> ConnectToStore(const GlobalOptions& global,
+                                                    const std::string& store,
+                                                    const std::string& client_name) {
+  ipc::ClientOptions options;
+  options.name = client_name;
+  options.store = store;
+  return ConnectForData(global, std::move(options));
+}
+
 Result<Connection> ConnectTo(const GlobalOptions& global, const Place& place,
                              const std::string& client_name, std::uint32_t ring_bytes) {
   ipc::ClientOptions options;
@@ -127,13 +144,7 @@ Result<Connection> ConnectTo(const GlobalOptions& global, const Place& place,
   options.request_ring_bytes = ring_bytes;
   options.response_ring_bytes = ring_bytes;
   Connection connection;
-  auto client = Connect(global, std::move(options));
-  if (!client.ok()) {
-    const Status& status = client.status();
-    if (status.code() != Code::kNotFound) return status;
-    return Status(status.code(), status.message() + "; 'hearth status' lists the stores");
-  }
-  connection.client = std::move(*client);
+  HEARTH_ASSIGN(connection.client, ConnectForData(global, std::move(options)));
   auto target = connection.client->OpenNamespace(place.namespace_name);
   if (!target.ok()) {
     const Status& status = target.status();

@@ -39,6 +39,11 @@ struct Connection {
 Result<std::unique_ptr<ipc::Client>> ConnectForStatus(const GlobalOptions& global,
                                                       const std::string& store = "");
 
+// A session that can read a store (empty: hearthd's first) and has no namespace opened.
+Result<std::unique_ptr<ipc::Client>> ConnectToStore(const GlobalOptions& global,
+                                                    const std::string& store,
+                                                    const std::string& client_name);
+
 // A session with a namespace opened. `ring_bytes` 0 for the daemon's default. Messages of errors
 // say what to do: how to start hearthd, where namespaces are listed.
 Result<Connection> ConnectTo(const GlobalOptions& global, const Place& place,

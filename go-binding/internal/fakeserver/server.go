@@ -43,13 +43,19 @@ type Message struct {
 	Payload []byte
 }
 
-// TouchEntries is the size of each channel's touch buffer.
-const TouchEntries = 64
+// TouchEntries is the size of each channel's touch buffer, and Pins the number of pin records, which lie
+// behind the header.
+const (
+	TouchEntries = 64
+	Pins         = 8
+)
+
+const pinBytes = Pins * layout.PinRecordSize
 
 // New creates a region with rings of the same size in both directions.
 func New(channels int, ringBytes uint64) (*Server, error) {
 	stride := uint64(layout.ChannelControlSize) + 2*ringBytes + 8*TouchEntries
-	size := layout.SessionHeaderBytes + stride*uint64(channels)
+	size := layout.SessionHeaderBytes + pinBytes + stride*uint64(channels)
 	fd, err := shm.CreateMemfd("fake-session", int64(size), true)
 	if err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ func New(channels int, ringBytes uint64) (*Server, error) {
 	s.config = session.Config{Region: theirs, ServerDoorbell: client, MaxMessageBytes: 64 << 20}
 	s.writeHeader(uint32(channels), uint32(ringBytes), stride)
 	for i := range uint64(channels) {
-		if err := s.addChannel(layout.SessionHeaderBytes+i*stride, ringBytes); err != nil {
+		if err := s.addChannel(layout.SessionHeaderBytes+pinBytes+i*stride, ringBytes); err != nil {
 			return nil, err
 		}
 	}
@@ -98,7 +104,9 @@ func (s *Server) writeHeader(channels, ringBytes uint32, stride uint64) {
 	put32(at+layout.SessionHeaderChannelCount, channels)
 	put32(at+layout.SessionHeaderRequestRingBytes, ringBytes)
 	put32(at+layout.SessionHeaderResponseRingBytes, ringBytes)
-	put64(at+layout.SessionHeaderChannelOffset, layout.SessionHeaderBytes)
+	put32(at+layout.SessionHeaderPinCount, Pins)
+	put64(at+layout.SessionHeaderPinOffset, layout.SessionHeaderBytes)
+	put64(at+layout.SessionHeaderChannelOffset, layout.SessionHeaderBytes+pinBytes)
 	put64(at+layout.SessionHeaderChannelStride, stride)
 	put64(at+layout.SessionHeaderRequestRingOffset, layout.ChannelControlSize)
 	put64(at+layout.SessionHeaderResponseRingOffset, layout.ChannelControlSize+uint64(ringBytes))

@@ -9,6 +9,12 @@ func SetHooks(t testing.TB, afterDirectory, beforeCopy, afterCopy func()) {
 	t.Cleanup(func() { hookAfterDirectory, hookBeforeCopy, hookAfterCopy, hooked = nil, nil, nil, false })
 }
 
+// SetPinHook installs a hook that runs before a pin is published.
+func SetPinHook(t testing.TB, beforePin func()) {
+	hookBeforePin, hooked = beforePin, true
+	t.Cleanup(func() { hookBeforePin, hooked = nil, false })
+}
+
 // LookupThorough is Lookup without the straight path.
 func (s *Store) LookupThorough(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) ([]byte, Result) {
 	return s.lookup(dst, ns, key, hash, meta)

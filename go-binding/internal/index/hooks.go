@@ -5,6 +5,7 @@ var (
 	hookAfterDirectory func()
 	hookBeforeCopy     func()
 	hookAfterCopy      func()
+	hookBeforePin      func()
 	// hooked says that a hook may be set. The assembly has none.
 	hooked bool
 )

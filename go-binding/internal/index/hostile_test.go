@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hearthd/hearth/go-binding/internal/index"
@@ -45,6 +46,40 @@ func readAll(t testing.TB, words []uint64, keys []string, known *index.Store) {
 			}
 		}
 		s.HeartbeatAge()
+	}
+	if scans++; scans%4 == 0 { // it looks at each slot, which takes a while
+		scanEverything(t, stores[len(stores)-1])
+	}
+}
+
+var scans int
+
+// scanEverything scans a damaged store, and views what it finds: it ends, with no more than there are
+// slots.
+func scanEverything(t testing.TB, s *index.Store) {
+	ns, err := s.Namespace(0)
+	if err != nil {
+		return
+	}
+	scan, err := s.Scan(&ns)
+	if err != nil {
+		return
+	}
+	var segment, generation atomic.Uint64
+	var meta index.Meta
+	held := index.Held{Pin: index.Pin{SegmentPlusOne: &segment, Generation: &generation}}
+	for n := 0; ; n++ {
+		if more, err := scan.Next(); err != nil || !more {
+			return
+		}
+		if n > 1<<16 || len(scan.Key) > layout.MaxKeyBytes {
+			t.Fatalf("entry %d with a key of %d bytes", n, len(scan.Key))
+		}
+		key := string(scan.Key)
+		if s.View(&ns, key, s.Hash(&ns, key), &held, &meta) == index.Hit {
+			_ = held.Bytes()
+			held.Release()
+		}
 	}
 }
 

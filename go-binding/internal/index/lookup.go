@@ -67,6 +67,7 @@ type reader struct {
 	key           string
 	nowMs         uint64 // 0: the clock has not been read
 	meta          *Meta
+	held          *Held // instead of a copy, if not nil
 }
 
 // Read appends the value of key to dst and fills meta. Without a Hit dst comes back as it was and
@@ -129,6 +130,11 @@ func (s *Store) lookupInGo(dst []byte, ns *Namespace, key string, hash uint64, m
 }
 
 func (s *Store) lookup(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta) ([]byte, Result) {
+	return s.find(dst, ns, key, hash, meta, nil, maxAttempts-1) // the straight path was the first
+}
+
+// find looks a key up, and copies its value or, if held is not nil, pins it.
+func (s *Store) find(dst []byte, ns *Namespace, key string, hash uint64, meta *Meta, held *Held, attempts int) ([]byte, Result) {
 	region := s.region
 	// SYNC acquire namespace-state: the record's other fields.
 	if uint64(region.Word32(ns.record+layout.NamespaceRecordState).Load()) != ns.live {
@@ -145,9 +151,10 @@ func (s *Store) lookup(dst []byte, ns *Namespace, key string, hash uint64, meta 
 		flushed:       region.Word(ns.record + layout.NamespaceRecordFlushedVersion).Load(),
 		key:           key,
 		meta:          meta,
+		held:          held,
 	}
 	length := len(dst)
-	for range maxAttempts - 1 { // the straight path was the first
+	for range attempts {
 		// SYNC acquire directory-word: the page, filled before the word named it.
 		r.directory = r.directoryWord.Load()
 		runHook(hookAfterDirectory)
@@ -165,6 +172,9 @@ func (s *Store) lookup(dst []byte, ns *Namespace, key string, hash uint64, meta 
 				return dst, Hit
 			}
 			return dst, Miss
+		}
+		if v == found && held != nil {
+			held.unpin()
 		}
 		dst = dst[:length]
 	}
@@ -217,6 +227,10 @@ func (r *reader) read(dst []byte, slotWord *atomic.Uint64, slot uint64) ([]byte,
 	if generationFits && readable(before) {
 		dst, v = r.readEntry(dst, segment, segmentHeader, slot&layout.SlotOffsetMask<<3)
 	}
+	pinned := v == found && r.held != nil
+	if pinned {
+		r.held.pin(segmentWord, segment, before)
+	}
 	runHook(hookAfterCopy)
 	// SYNC acquire segment-generation: pairs with the writer's release fence between raising the
 	// generation and writing new bytes. If any byte of the copy was new, the word is new as well.
@@ -225,6 +239,9 @@ func (r *reader) read(dst []byte, slotWord *atomic.Uint64, slot uint64) ([]byte,
 	changed := (slotWord.Load()^slot)&^uint64(layout.SlotFrequencyBits) != 0 ||
 		(after^before)&layout.SegmentGenerationMask != 0 || readable(before) && !readable(after)
 	if changed {
+		if pinned {
+			r.held.unpin()
+		}
 		return dst, disturbed
 	}
 	r.meta.slot = slot
@@ -289,5 +306,9 @@ func (r *reader) readEntry(dst []byte, segment, segmentHeader, offset uint64) ([
 		return dst, notThisOne
 	}
 	*r.meta = Meta{Version: version, HardExpiryMs: hard, SoftExpiryMs: soft, Stale: soft <= r.nowMs}
+	if r.held != nil {
+		r.held.bytes = region.View(at+keyLength, valueLength)
+		return dst, found
+	}
 	return region.Append(dst, at+keyLength, valueLength), found
 }

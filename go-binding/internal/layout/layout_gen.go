@@ -15,6 +15,7 @@ const (
 	StoreHeaderOffset     = 0x80
 	StoreHeaderBytes      = 0x1000
 	MinKeyBytes           = 0x1
+	MaxNamespaceNameBytes = 0x3f
 	MaxKeyBytes           = 0x400
 	MinSegmentShift       = 0x10
 	MaxSegmentShift       = 0x15

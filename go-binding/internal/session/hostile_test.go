@@ -96,6 +96,9 @@ func TestOpenRefuses(t *testing.T) {
 		"touches":  func(s *fakeserver.Server) { s.Region.Word32(at + layout.SessionHeaderTouchEntries).Store(48) },
 		"many":     func(s *fakeserver.Server) { s.Region.Word32(at + layout.SessionHeaderTouchEntries).Store(1 << 20) },
 		"buffer":   func(s *fakeserver.Server) { s.Region.Word(at + layout.SessionHeaderTouchOffset).Store(1 << 62) },
+		"pins":     func(s *fakeserver.Server) { s.Region.Word32(at + layout.SessionHeaderPinCount).Store(1 << 30) },
+		"pin":      func(s *fakeserver.Server) { s.Region.Word(at + layout.SessionHeaderPinOffset).Store(1<<64 - 8) },
+		"between":  func(s *fakeserver.Server) { s.Region.Word(at + layout.SessionHeaderPinOffset).Store(4097) },
 		"answers":  func(s *fakeserver.Server) { s.Region.Word(at + layout.SessionHeaderResponseRingOffset).Store(1 << 62) },
 	} {
 		server, err := fakeserver.New(1, ringBytes)

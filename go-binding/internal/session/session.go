@@ -26,6 +26,7 @@ type Config struct {
 type Session struct {
 	region     *shm.Region
 	touches    *Touches // the region stays mapped as long
+	pins       *Pins
 	doorbell   int
 	channels   []*Channel
 	policy     *wait.Policy
@@ -76,6 +77,7 @@ func Open(config Config) (*Session, error) {
 		return nil, err
 	}
 	s.touches = newTouches(config.Region, geometry, len(config.ClientDoorbells))
+	s.pins = newPins(config.Region, geometry, s.touches)
 	for i := range config.ClientDoorbells {
 		s.channels = append(s.channels, s.newChannel(geometry, uint64(i)))
 	}
@@ -92,8 +94,8 @@ func Open(config Config) (*Session, error) {
 
 // geometry is where the parts of a session region lie.
 type geometry struct {
-	channels, stride, requests, answers, touches uint64 // offsets
-	requestBytes, answerBytes, touchEntries      uint64
+	channels, stride, requests, answers, touches, pins uint64 // offsets
+	requestBytes, answerBytes, touchEntries, pinCount  uint64
 }
 
 func checkGeometry(region *shm.Region, channels int) (geometry, error) {
@@ -113,6 +115,8 @@ func checkGeometry(region *shm.Region, channels int) (geometry, error) {
 		answers:      region.U64(at(layout.SessionHeaderResponseRingOffset)),
 		requestBytes: uint64(region.U32(at(layout.SessionHeaderRequestRingBytes))),
 		touches:      region.U64(at(layout.SessionHeaderTouchOffset)),
+		pins:         region.U64(at(layout.SessionHeaderPinOffset)),
+		pinCount:     uint64(region.U32(at(layout.SessionHeaderPinCount))),
 		answerBytes:  uint64(region.U32(at(layout.SessionHeaderResponseRingBytes))),
 		touchEntries: uint64(region.U32(at(layout.SessionHeaderTouchEntries))),
 	}
@@ -134,6 +138,8 @@ func checkGeometry(region *shm.Region, channels int) (geometry, error) {
 		err = fmt.Errorf("%w: rings at %d and %d in a channel of %d bytes", index.ErrCorrupt, g.requests, g.answers, g.stride)
 	case g.touchEntries&(g.touchEntries-1) != 0 || !within(g.touches, g.touchEntries*8):
 		err = fmt.Errorf("%w: %d touches at %d in a channel of %d bytes", index.ErrCorrupt, g.touchEntries, g.touches, g.stride)
+	case g.pins%8 != 0 || !region.Contains(g.pins, g.pinCount*layout.PinRecordSize):
+		err = fmt.Errorf("%w: %d pins at %d", index.ErrCorrupt, g.pinCount, g.pins)
 	}
 	return g, err
 }

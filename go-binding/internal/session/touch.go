@@ -50,8 +50,13 @@ func (t *Touches) Count() (n uint64) {
 // pick chooses a buffer by the caller's stack. Goroutines that run at the same time have different
 // ones, so they mostly write to different cache lines, and it takes no more than a multiplication.
 func (t *Touches) pick(stack uintptr) uint64 {
+	return t.spread(stack, uint64(len(t.buffers)))
+}
+
+// spread is a number below n, by the caller's stack.
+func (t *Touches) spread(stack uintptr, n uint64) uint64 {
 	const smallestStack, golden = 11, 0x9e3779b97f4a7c15
-	return uint64(stack) >> smallestStack * golden >> 32 * uint64(len(t.buffers)) >> 32
+	return uint64(stack) >> smallestStack * golden >> 32 * n >> 32
 }
 
 // Touches is where reads of the store are recorded.

@@ -13,9 +13,10 @@
 //     shared memory before they use it as an offset) and panics.
 //   - The file behind a mapping cannot shrink: [Map] refuses descriptors without F_SEAL_SHRINK and
 //     mappings larger than the file. That removes the cause of SIGBUS.
-//   - No string or slice over shared memory leaves the package. Bytes are copied out ([Region.Append],
-//     [Region.CopyOut]) or compared in place ([Region.EqualString]). The words of [Region.Hints] are
-//     for writing what nobody relies on.
+//   - No string or slice over shared memory leaves the package, with two exceptions. Bytes are copied
+//     out ([Region.Append], [Region.CopyOut]) or compared in place ([Region.EqualString]). The words of
+//     [Region.Hints] are for writing what nobody relies on. [Region.View] is the value of a pinned
+//     entry, for a caller that keeps the mapping alive and asks at the end whether it was right.
 //   - [AddressOf] makes a number of a pointer and never a pointer of a number.
 //   - A mapping must not be removed while somebody reads it. Region does not guard against that;
 //     its owners do (see the packages index and session).

@@ -171,6 +171,11 @@ func (r *Region) Pages(offset, n uint64) []Page {
 // them, and hand them to nobody.
 func (r *Region) Bytes(offset, n uint64) []byte { return r.mem[offset:][:n:n] }
 
+// View returns the n bytes from offset in place, for a caller who may use them as long as a pin keeps
+// them from changing, and who learns afterwards whether it did. The memory of a store is mapped
+// read-only: writing to it ends the process.
+func (r *Region) View(offset, n uint64) []byte { return r.mem[offset:][:n:n] }
+
 // U64 loads the 64-bit word at an offset that is a multiple of 8.
 func (r *Region) U64(offset uint64) uint64 { return r.words[offset>>3].Load() }
 

@@ -25,7 +25,7 @@ var targets = []struct{ key, figure, demand, missing string }{
 	{targetHot, "`GetAppend`, hot key, 64 B", "30 ns or less, 0 allocations, no slower than the fastest in-process Go cache (otter, ristretto, sync.Map)", ""},
 	{targetRandom, "`GetAppend`, random among 1 M x 64 B", "at most 1.1 x a plain Go map; at least 200 x faster than Redis and memcached over a Unix socket", ""},
 	{targetMulti, "multi-get of 64 random keys among 1 M", "at most half the time per key of single gets", ""},
-	{"", "1 MiB value, zero-copy view", "below 200 ns, independent of size", "not yet: needs views and pins"},
+	{"", "1 MiB value, zero-copy view", "below 200 ns, independent of size", "not in this run: `go test -bench View` in go-binding"},
 	{targetEcho, "raw call echo 64 B, both sides hot", "p50 at most 3 x the ping-pong limit; 10 x faster than shmipc-go, 50 x than gRPC-go over a Unix socket", ""},
 	{"", "typed call (generated stub, small struct) hot", "at most 300 ns above the raw call, 0 allocations in the binding", "not yet: needs typed clients"},
 	{targetPaced, "call at 1,000/s, machine otherwise idle", "p50 and p99 no worse than a plain Unix-socket echo between Go and C++, CPU per call no higher", ""},
