@@ -47,6 +47,17 @@ struct Client::Impl {
   std::unique_ptr<ClientChannel> channel;  // null without data
   std::optional<cache::StoreReader> store;
 
+  // Lets the daemon know of a hit, so that eviction takes the entry for wanted (PROTOCOL.md section
+  // 3, touch buffer).
+  void NoteRead(const cache::ReadResult& read) const {
+    if (read.frequency >= cache::kMaxFrequency) return;
+    const ChannelView view = session->region().channel(0);
+    if (view.touches.empty()) return;
+    Atomic<std::uint64_t>& tail_at = view.control->touch_tail;
+    const std::uint64_t tail = tail_at.LoadRelaxed();
+    view.touches[tail % view.touches.size()].StoreRelaxed(read.hash);
+    tail_at.StoreRelaxed(tail + 1);
+  }
   Deadline DeadlineOf(const CallOptions& call) const {
     return DeadlineAfter(call.timeout.count() > 0 ? call.timeout : options.timeout);
   }
@@ -155,6 +166,7 @@ Reply Client::Get(std::uint16_t namespace_id, std::string_view key, const CallOp
       reply.hard_expiry_ms = read.hard_expiry_ms;
       reply.soft_expiry_ms = read.soft_expiry_ms;
       reply.stale = read.stale;
+      impl_->NoteRead(read);
       break;
   }
   reply.execution = Execution::kDone;
