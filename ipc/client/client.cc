@@ -173,6 +173,26 @@ Reply Client::Get(std::uint16_t namespace_id, std::string_view key, const CallOp
   return reply;
 }
 
+Result<cache::ValueView> Client::View(std::uint16_t namespace_id, std::string_view key) {
+  if (!impl_->store) return Impl::NoData();
+  HEARTH_TRY(CheckKey(key));
+  // The first free one, so that the first record is never 0 while another is used.
+  for (PinRecord& pin : impl_->session->region().pins()) {
+    const std::uint64_t used = pin.segment_plus_one.LoadRelaxed();
+    if (used != 0 && used != cache::kPinFree) continue;
+    cache::ValueView view;
+    const cache::ReadResult read =
+        impl_->store->View(namespace_id, key, {&pin.segment_plus_one, &pin.generation}, &view);
+    if (read.outcome == cache::ReadOutcome::kMiss) return Error(Code::kNotFound, "no such key");
+    if (read.outcome == cache::ReadOutcome::kContended)
+      return Error(Code::kResourceExhausted, "the key changes too fast to be pinned");
+    impl_->NoteRead(read);
+    return view;
+  }
+  return Error(Code::kResourceExhausted, "all {} pins of the session are in use",
+               impl_->session->region().pins().size());
+}
+
 Reply Client::GetFromWriter(std::uint16_t namespace_id, std::string_view key,
                             const CallOptions& options) {
   if (!impl_->channel) return Refused(Impl::NoData());

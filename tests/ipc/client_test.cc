@@ -94,6 +94,29 @@ TEST_CASE("client: hits are told to the daemon, until it knows that the entry is
   CHECK(server.Touches().size() == 4);
 }
 
+TEST_CASE("client: views take the session's pins, one each, and give them back") {
+  TestServer::Options options;
+  options.pins = 2;
+  TestServer server(options);
+  const auto client = Connect(server);
+  const auto space = client->OpenNamespace("test");
+  REQUIRE(space.ok());
+  REQUIRE(client->Set(space->id, "key", "value").ok());
+  CHECK(client->View(space->id, "missing").status().code() == Code::kNotFound);
+  CHECK(client->View(space->id, "").status().code() == Code::kInvalidArgument);
+  auto first = client->View(space->id, "key");
+  auto second = client->View(space->id, "key");
+  REQUIRE(first.ok());
+  REQUIRE(second.ok());
+  CHECK(first->bytes() == "value");
+  CHECK(client->View(space->id, "key").status().code() == Code::kResourceExhausted);
+  CHECK(first->Release());
+  const auto third = client->View(space->id, "key");
+  REQUIRE(third.ok());
+  CHECK(third->bytes() == "value");
+  CHECK(second->Release());
+}
+
 TEST_CASE("client: operations that look before they write") {
   TestServer server;
   const auto client = Connect(server);

@@ -195,6 +195,7 @@ Status TestServer::Welcome(const Hello& hello, std::uint32_t request_id) {
   geometry.request_ring_bytes = options_.ring_bytes;
   geometry.response_ring_bytes = options_.ring_bytes;
   geometry.touch_entries = options_.touch_entries;
+  geometry.pins = options_.pins;
   HEARTH_ASSIGN(SessionRegion region, SessionRegion::Create(geometry));
   session_ = std::make_unique<Session>(std::move(region));
   session_->assembler = std::make_unique<MessageAssembler<RequestHeader>>(

@@ -30,6 +30,7 @@ class TestServer {
     std::uint16_t welcome_channels = 1;  // what Welcome claims
     bool wrong_region = false;           // passes an eventfd instead
     std::uint32_t touch_entries = 0;
+    std::uint32_t pins = 0;
     // Answers kOpCall; the default echoes.
     std::function<std::string(const std::string& request)> call;
   };
