@@ -79,12 +79,13 @@ Status StoreWriter::FullError(std::uint16_t namespace_id, bool over_quota) const
 
 Status StoreWriter::MakeRoom(std::uint16_t namespace_id, LogKind log, std::uint64_t bytes) {
   // Each round walks one segment. Those that mostly stay gain little, so later rounds keep less.
+  std::uint32_t in_vain = 0;
   for (std::uint32_t round = 0;; ++round) {
     // What was moved may have opened a segment with room behind it.
     if (OpenPlace(namespace_id, log, bytes)) return Status::Ok();
     const bool over_quota = log_.owned(namespace_id) >= QuotaSegments(namespace_id);
     if (!over_quota && log_.free_count() > kReserveSegments) return Status::Ok();
-    if (round >= kMaxPinnedRounds && log_.ReclaimPinned()) continue;
+    if (in_vain >= kMaxPinnedRounds && log_.ReclaimPinned()) continue;
     if (!victim_) {
       const auto from = over_quota ? namespace_id : log_.FurthestAboveMin(namespace_id);
       const bool started = from && StartVictim(*from, round);
@@ -95,21 +96,26 @@ Status StoreWriter::MakeRoom(std::uint16_t namespace_id, LogKind log, std::uint6
         return FullError(namespace_id, over_quota);
       }
     }
+    const std::uint32_t waiting = log_.quarantine().size();
     FinishVictim();
+    if (log_.quarantine().size() > waiting) ++in_vain;
   }
 }
 
 std::optional<std::uint32_t> StoreWriter::TakeIndexSegment() {
   // The reserve is for this as well: eviction then drops what it would have copied.
   if (log_.free_count() == 0 && victim_) FinishVictim();
+  std::uint32_t in_vain = 0;
   for (std::uint32_t round = 0; log_.free_count() == 0; ++round) {
-    if (round >= kMaxPinnedRounds && log_.ReclaimPinned()) continue;
+    if (in_vain >= kMaxPinnedRounds && log_.ReclaimPinned()) continue;
     const auto from = log_.FurthestAboveMin(writing_namespace_);
     if (!from || !StartVictim(*from, round)) {
       if (log_.ReclaimPinned()) continue;
       return std::nullopt;
     }
+    const std::uint32_t waiting = log_.quarantine().size();
     FinishVictim();
+    if (log_.quarantine().size() > waiting) ++in_vain;
   }
   return log_.TakeForIndex();
 }

@@ -17,6 +17,13 @@ std::uint32_t Quarantine::Limit() const {
   return std::max(1U, view_.segment_count() / kQuarantineShare);
 }
 
+std::uint32_t Quarantine::size() const {
+  std::uint32_t segments = 0;
+  for (const Waiting& item : waiting_)
+    segments += std::max<std::uint32_t>(1, view_.segment(item.segment).run_length);
+  return segments;
+}
+
 // Marks those of the segments that are asked about which somebody pins.
 void Quarantine::LookAtPins() {
   HEARTH_FAILPOINT("writer.before_pins");
@@ -61,11 +68,8 @@ std::vector<std::uint32_t> Quarantine::Review() {
     if (pinned) ++revoked_;
     done.push_back(item.segment);
   }
-  for (; left.size() > Limit(); left.pop_front()) {
-    ++revoked_;
-    done.push_back(left.front().segment);
-  }
   waiting_.swap(left);
+  while (Overfull()) done.push_back(*TakeOldest());
   return done;
 }
 

@@ -17,7 +17,7 @@ namespace hearth::cache {
 // longer: moving generations is the SegmentLog's part. Without a source nothing ever waits.
 //
 // What it holds back is bounded, whatever the pin records contain: a segment waits for `max_ns` at
-// most, and no more than a twentieth of the store waits at once.
+// most, and no more than a twentieth of the store waits at once, or a single segment or run.
 class Quarantine {
  public:
   explicit Quarantine(const StoreView& view) : view_(view) {}
@@ -30,8 +30,10 @@ class Quarantine {
   bool Hold(std::uint32_t segment);
   // Whether a write that wants room could get some from here.
   bool empty() const { return waiting_.empty(); }
-  std::uint32_t size() const { return static_cast<std::uint32_t>(waiting_.size()); }
-  bool Overfull() const { return waiting_.size() > Limit(); }
+  // In segments; what begins a run of them counts for all.
+  std::uint32_t size() const;
+  // More than may wait. One segment, or run, may always.
+  bool Overfull() const { return waiting_.size() > 1 && size() > Limit(); }
   // Takes out what nobody pins any more and what has waited long enough, or is too much.
   std::vector<std::uint32_t> Review();
   // Takes out the segment that has waited longest, pinned or not.

@@ -47,6 +47,17 @@ struct Client::Impl {
   std::unique_ptr<ClientChannel> channel;  // null without data
   std::optional<cache::StoreReader> store;
 
+  // Lets the daemon know of a hit, so that eviction takes the entry for wanted (PROTOCOL.md section
+  // 3, touch buffer).
+  void NoteRead(const cache::ReadResult& read) const {
+    if (read.frequency >= cache::kMaxFrequency) return;
+    const ChannelView view = session->region().channel(0);
+    if (view.touches.empty()) return;
+    Atomic<std::uint64_t>& tail_at = view.control->touch_tail;
+    const std::uint64_t tail = tail_at.LoadRelaxed();
+    view.touches[tail % view.touches.size()].StoreRelaxed(read.hash);
+    tail_at.StoreRelaxed(tail + 1);
+  }
   Deadline DeadlineOf(const CallOptions& call) const {
     return DeadlineAfter(call.timeout.count() > 0 ? call.timeout : options.timeout);
   }
@@ -183,10 +194,31 @@ Reply Client::Get(std::uint32_t namespace_handle, std::string_view key,
       reply.hard_expiry_ms = read.hard_expiry_ms;
       reply.soft_expiry_ms = read.soft_expiry_ms;
       reply.stale = read.stale;
+      impl_->NoteRead(read);
       break;
   }
   reply.execution = Execution::kDone;
   return reply;
+}
+
+Result<cache::ValueView> Client::View(std::uint32_t namespace_handle, std::string_view key) {
+  if (!impl_->store) return Impl::NoData();
+  HEARTH_TRY(CheckKey(key));
+  // The first free one, so that the first record is never 0 while another is used.
+  for (PinRecord& pin : impl_->session->region().pins()) {
+    const std::uint64_t used = pin.segment_plus_one.LoadRelaxed();
+    if (used != 0 && used != cache::kPinFree) continue;
+    cache::ValueView view;
+    const cache::ReadResult read =
+        impl_->store->View(namespace_handle, key, {&pin.segment_plus_one, &pin.generation}, &view);
+    if (read.outcome == cache::ReadOutcome::kMiss) return Error(Code::kNotFound, "no such key");
+    if (read.outcome == cache::ReadOutcome::kContended)
+      return Error(Code::kResourceExhausted, "the key changes too fast to be pinned");
+    impl_->NoteRead(read);
+    return view;
+  }
+  return Error(Code::kResourceExhausted, "all {} pins of the session are in use",
+               impl_->session->region().pins().size());
 }
 
 Reply Client::GetFromWriter(std::uint32_t namespace_handle, std::string_view key,

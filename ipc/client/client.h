@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/cache/value_view.h"
 #include "ipc/control_message.h"
 #include "ipc/session_layout.h"
 
@@ -131,7 +132,11 @@ class Client {
   // operations A Get sees every acknowledged write of any process, and not the pipelined ones of
   // this client that Drain() has not seen. It works on after the session has ended.
   Reply Get(std::uint32_t namespace_handle, std::string_view key, const CallOptions& options = {});
-  // The same through hearthd, as its writer sees it.
+  // The value where it lies, without a copy: value_view.h says what that is worth. kNotFound;
+  // kResourceExhausted when all of the session's pins are in use, or the key changes too fast to be
+  // pinned: Get() it then. Views must be gone before the client is.
+  Result<cache::ValueView> View(std::uint32_t namespace_handle, std::string_view key);
+  // The same as Get() through hearthd, as its writer sees it.
   Reply GetFromWriter(std::uint32_t namespace_handle, std::string_view key,
                       const CallOptions& options = {});
   Reply Set(std::uint32_t namespace_handle, std::string_view key, std::string_view value,

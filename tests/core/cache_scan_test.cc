@@ -1,57 +1,30 @@
-// Scans: equal to a map while nothing changes, complete for every key that stays while everything
-// else does, and bounded whatever the bytes are. threads_scan_test has the concurrent ones.
+// Scans: equal to a map while nothing changes, with cursors that go on anywhere, and bounded
+// whatever the bytes are. cache_scan_changes_test has those under which something changes,
+// threads_scan_test the concurrent ones.
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <optional>
-#include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <doctest/doctest.h>
 
-#include "core/base/failpoint.h"
 #include "core/cache/scanner.h"
 #include "core/cache/writer.h"
+#include "tests/support/scans.h"
 #include "tests/support/seed.h"
 #include "tests/support/test_store.h"
 
 namespace hearth::cache {
 namespace {
 
-using testing::FindSlot;
+using testing::Found;
 using testing::IndexPages;
+using testing::Key;
+using testing::Must;
 using testing::Random;
+using testing::Rest;
 using testing::RunSeed;
 using testing::TestStore;
-
-using Found = std::map<std::string, std::string>;
-
-Scanner Must(Result<Scanner> scanner) {
-  REQUIRE_MESSAGE(scanner.ok(), scanner.status().ToString());
-  return std::move(*scanner);
-}
-
-// All that is left of a scan; every key at most `times` times.
-Found Rest(Scanner& scanner, std::uint32_t times = 1,
-           const std::function<void()>& between = nullptr) {
-  Found found;
-  std::map<std::string, std::uint32_t> seen;
-  ScannedEntry entry;
-  while (true) {
-    const auto more = scanner.Next(&entry);
-    REQUIRE_MESSAGE(more.ok(), more.status().ToString());
-    if (!*more) break;
-    CHECK(entry.value_bytes >= entry.value.size());
-    CHECK(++seen[entry.key] <= times);
-    found[entry.key] = entry.value;
-    if (between) between();
-  }
-  const auto again = scanner.Next(&entry);
-  CHECK((again.ok() && !*again));
-  return found;
-}
 
 Found ScanAll(const StoreReader& reader, std::uint16_t ns, const std::string& prefix = "") {
   Scanner scanner = Must(Scanner::Begin(reader, ns, {.prefix = prefix}));
@@ -60,7 +33,6 @@ Found ScanAll(const StoreReader& reader, std::uint16_t ns, const std::string& pr
 
 // More than one page holds.
 constexpr std::uint32_t kManyKeys = 20'000;
-std::string Key(std::uint32_t i) { return fmt::format("key {}", i); }
 
 struct Filled {
   Filled() {
@@ -229,150 +201,6 @@ TEST_CASE("scan: a cursor with any position ends, and returns nothing that is no
     Scanner scanner = Must(Scanner::Resume(reader, filled.ns, {}, cursor.Encode()));
     for (const auto& [key, value] : Rest(scanner)) CHECK("key " + value == key);
   }
-}
-
-TEST_CASE("scan: every key that stays is returned, though pages split after each entry") {
-  TestStore store({.segments = 80});
-  const std::uint16_t ns = store.Namespace("n", {.evict = false});
-  for (std::uint32_t i = 0; i < 3000; ++i) store.Set(ns, Key(i), "stays");
-  const StoreReader reader = store.Reader();
-  const std::size_t before = IndexPages(store.view()).size();
-  Scanner scanner = Must(Scanner::Begin(reader, ns, {.prefix = "key"}));
-  std::uint32_t more = 0;
-  const Found found = Rest(scanner, 10, [&] {
-    for (int i = 0; i < 8; ++i) store.Set(ns, fmt::format("more {}", ++more), "");
-  });
-  CHECK(found.size() == 3000);
-  CHECK(IndexPages(store.view()).size() > before + 4);
-}
-
-TEST_CASE("scan: every key that stays is returned, though a cursor waits while pages split") {
-  TestStore store({.segments = 80});
-  const std::uint16_t ns = store.Namespace("n", {.evict = false});
-  for (std::uint32_t i = 0; i < 3000; ++i) store.Set(ns, Key(i), "stays");
-  const StoreReader reader = store.Reader();
-  std::set<std::string> found;
-  std::string cursor = Must(Scanner::Begin(reader, ns, {.prefix = "key"})).Cursor();
-  for (std::uint32_t more = 0;;) {
-    Scanner scanner = Must(Scanner::Resume(reader, ns, {.prefix = "key"}, cursor));
-    ScannedEntry entry;
-    bool left = true;
-    for (int i = 0; i < 100 && left; ++i) {
-      const auto next = scanner.Next(&entry);
-      REQUIRE(next.ok());
-      left = *next;
-      if (left) found.insert(entry.key);
-    }
-    if (!left) break;
-    cursor = scanner.Cursor();
-    for (int i = 0; i < 800 && more < 30'000; ++i)
-      store.Set(ns, fmt::format("more {}", ++more), "");
-  }
-  CHECK(found.size() == 3000);
-}
-
-// A scan that has returned the first of the namespace's two keys when their page is split.
-class SplitUnderScan {
- public:
-  SplitUnderScan()
-      : ns_(store_.Namespace("n", {.evict = false})),
-        filler_(store_.Namespace("filler", {.evict = false})),
-        reader_(store_.Reader()) {
-    store_.Set(ns_, "a", "old");
-    store_.Set(ns_, "b", "old");
-    scanner_.emplace(Must(Scanner::Begin(reader_, ns_, {})));
-    ScannedEntry entry;
-    REQUIRE(*scanner_->Next(&entry));
-    other_ = entry.key == "a" ? "b" : "a";
-    Atomic<std::uint64_t>& word = store_.view().directory(0);
-    const std::uint64_t before = word.LoadRelaxed();
-    page_ = DirectoryPage(before);
-    REQUIRE(FindSlot(store_.view(), ns_, other_)->page == page_);
-    for (int i = 0; word.LoadRelaxed() == before; ++i) store_.Set(filler_, std::to_string(i), "");
-  }
-
-  TestStore store_{{.segments = 40}};
-  std::uint16_t ns_;
-  std::uint16_t filler_;
-  StoreReader reader_;
-  std::optional<Scanner> scanner_;
-  std::string other_;
-  std::uint32_t page_ = 0;
-};
-
-TEST_CASE("scan: a page that was split is not believed: what it says may be long outdated") {
-  SplitUnderScan scan;
-  scan.store_.Set(scan.ns_, scan.other_, "new");
-  CHECK(Rest(*scan.scanner_).at(scan.other_) == "new");
-}
-
-TEST_CASE("scan: a page that was split and emptied for its next life hides no key") {
-  SplitUnderScan scan;
-  Bucket* page = scan.store_.view().page(scan.page_);
-  for (std::uint32_t bucket = kFirstHomeBucket; bucket < kBucketsPerPage; ++bucket)
-    for (auto& slot : page[bucket].slots) slot.StoreRelaxed(0);
-  CHECK(Rest(*scan.scanner_).contains(scan.other_));
-}
-
-TEST_CASE("scan: every key that stays is returned once, though all are overwritten and moved") {
-  TestStore store({.segments = 40});
-  const std::uint16_t ns = store.Namespace("n", {.evict = false});
-  constexpr std::uint32_t kKeys = 1000;
-  for (std::uint32_t i = 0; i < kKeys; ++i) store.Set(ns, Key(i), std::string(500, 'a'));
-  const StoreReader reader = store.AttachedReader();
-  Scanner scanner = Must(Scanner::Begin(reader, ns, {}));
-  std::uint32_t i = 0;
-  const Found found = Rest(scanner, 1, [&] {
-    for (int n = 0; n < 3; ++n, ++i)
-      store.Set(ns, Key(i * 7 % kKeys), std::string(500, static_cast<char>('a' + i % 26)));
-  });
-  CHECK(found.size() == kKeys);
-  for (const auto& [key, value] : found) CHECK(value == std::string(500, value[0]));
-}
-
-TEST_CASE(
-    "scan: an entry that is replaced while it is copied is read again; one that goes is left") {
-  TestStore store;
-  const std::uint16_t ns = store.Namespace("n");
-  store.Set(ns, "key", "old");
-  const StoreReader reader = store.AttachedReader();
-  int hits = 0;
-  std::function<void()> change;
-  SUBCASE("replaced") {
-    change = [&] { store.Set(ns, "key", "new"); };
-  }
-  SUBCASE("deleted") {
-    change = [&] { static_cast<void>(store.writer().Delete(ns, "key", {}).ok()); };
-  }
-  SUBCASE("its segment reused") {
-    change = [&] {
-      SegmentHeader& header =
-          store.view().segment(SlotSegment(FindSlot(store.view(), ns, "key")->word));
-      const std::uint64_t word = header.state_generation.LoadRelaxed();
-      store.Set(ns, "key", "new");
-      header.state_generation.StoreRelaxed(word + 64);
-    };
-  }
-  SetFailpoint("scanner.after_copy", [&] {
-    if (++hits == 1) change();
-  });
-  Scanner scanner = Must(Scanner::Begin(reader, ns, {}));
-  const Found found = Rest(scanner);
-  ClearFailpoint("scanner.after_copy");
-  CHECK((found == Found{} || found == Found{{"key", "new"}}));
-}
-
-TEST_CASE("scan: an entry that never stands still is an error, after which the scan goes on") {
-  TestStore store;
-  const std::uint16_t ns = store.Namespace("n");
-  store.Set(ns, "key", "value");
-  const StoreReader reader = store.Reader();
-  Scanner scanner = Must(Scanner::Begin(reader, ns, {}));
-  SetFailpoint("scanner.after_copy", [&] { store.Set(ns, "key", "value"); });
-  ScannedEntry entry;
-  CHECK(scanner.Next(&entry).status().code() == Code::kUnavailable);
-  ClearFailpoint("scanner.after_copy");
-  CHECK((Rest(scanner) == Found{{"key", "value"}}));
 }
 
 }  // namespace

@@ -220,7 +220,6 @@ TEST_CASE("pin: of a pin and a look at the same moment, one always sees the othe
 
 TEST_CASE(
     "pin: views held all the time against a writer that evicts at full speed are never wrong") {
-  // As many segments as nothing has to be revoked: at most two are pinned at once.
   TestStore store({.segments = 64});
   PinTable pins;
   const std::uint16_t ns = store.Namespace("n", {.quota_max_bytes = 6 * 64 * kKiB});
@@ -248,9 +247,13 @@ TEST_CASE(
             ReadOutcome::kHit)
           continue;
         ++counts[id].hits;
-        if (CheckSelfCheckingValue(key, std::string(view.bytes()), kSpread) == 0)
+        std::string copy(view.bytes().size(), '\0');
+        CopyShared(copy.data(), view.bytes().data(), copy.size());
+        if (!view.Release()) {
+          ++counts[id].denied;
+        } else if (CheckSelfCheckingValue(key, copy, kSpread) == 0) {
           ++counts[id].wrong;
-        if (!view.Release()) ++counts[id].denied;
+        }
       }
       readers_left.AddRelaxed(~std::uint32_t{0});
     });
@@ -262,10 +265,9 @@ TEST_CASE(
   for (const Count& count : counts) {
     CHECK(count.hits > reads / 100);
     CHECK(count.wrong == 0);
-    // Nobody had a reason to revoke anything, so no view may have been.
-    if (revoked == 0) CHECK(count.denied == 0);
+    // Whoever is stopped with a pin may lose it to a write; nobody loses one that was not seen.
+    CHECK(count.denied <= revoked);
   }
-  CHECK(revoked == 0);
   CHECK(pins.empty());
   store.writer().ReviewPins();
   for (const std::string& problem : FindBrokenInvariants(store.view())) FAIL_CHECK(problem);

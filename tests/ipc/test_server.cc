@@ -78,6 +78,11 @@ void TestServer::Obey(char what) {
     case 'b': hold_answers_ = false; break;
     case 'e': End(Error(Code::kUnavailable, "shutting down")); break;
     case 'x': socket_.reset(); break;
+    case 't':
+      touches_.clear();
+      for (const auto& touch : session_->view.touches)
+        if (touch.LoadRelaxed() != 0) touches_.push_back(touch.LoadRelaxed());
+      break;
     case 'r':
       session_->view.responses.tail->StoreRelaxed(~std::uint64_t{0});
       RingPipe(session_->client_bell.write_end.get());
@@ -189,6 +194,8 @@ Status TestServer::Welcome(const Hello& hello, std::uint32_t request_id) {
   geometry.session_id = 7;
   geometry.request_ring_bytes = options_.ring_bytes;
   geometry.response_ring_bytes = options_.ring_bytes;
+  geometry.touch_entries = options_.touch_entries;
+  geometry.pins = options_.pins;
   HEARTH_ASSIGN(SessionRegion region, SessionRegion::Create(geometry));
   session_ = std::make_unique<Session>(std::move(region));
   session_->assembler = std::make_unique<MessageAssembler<RequestHeader>>(

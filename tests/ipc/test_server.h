@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/base/atomic.h"
 #include "core/base/fd.h"
@@ -28,6 +29,8 @@ class TestServer {
     std::optional<ErrorReply> refuse;    // answers every Hello with this
     std::uint16_t welcome_channels = 1;  // what Welcome claims
     bool wrong_region = false;           // passes an eventfd instead
+    std::uint32_t touch_entries = 0;
+    std::uint32_t pins = 0;
     // Answers kOpCall; the default echoes.
     std::function<std::string(const std::string& request)> call;
   };
@@ -50,6 +53,13 @@ class TestServer {
   void EndAbruptly() { Command('x'); }
   // Writes nonsense where the client looks for answers.
   void BreakResponses() { Command('r'); }
+
+  // What the touch buffer of the session holds that is not 0.
+  std::vector<std::uint64_t> Touches() {
+    Command('t');
+    return touches_;
+  }
+  const cache::StoreView& store_view() const { return store_.view(); }
 
   // Counters, for what a client cannot see.
   std::uint64_t cancels() const { return cancels_.LoadRelaxed(); }
@@ -76,6 +86,7 @@ class TestServer {
   void End(const Status& reason);
 
   Options options_;
+  std::vector<std::uint64_t> touches_;
   std::string directory_;
   std::string path_;
   cache::Store store_;

@@ -213,4 +213,6 @@ class GoVetTest(Planted):
                        f"func f() { '{' } fmt.Printf(\"%d\", {argument}) { '}' }\n")
         self.plant("odd/go.mod", "no module\n")
         self.plant("odd/x.go", "package odd\n")
-        self.expect(govet.check, "bad/sub/x.go:6: go vet: fmt.Printf", "odd/go.mod:1: go vet: go: errors parsing")
+        self.plant("good/sub/y_arm64.go", "package sub\n\nvar y int = \"arm\"\n")
+        self.expect(govet.check, "bad/sub/x.go:6: go vet: fmt.Printf", "good/sub/y_arm64.go:3: go vet arm64: cannot use",
+                    "odd/go.mod:1: go vet: go: errors parsing")

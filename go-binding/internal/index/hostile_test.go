@@ -47,7 +47,7 @@ func readAll(t testing.TB, words []uint64, keys []string, known *index.Store) {
 		}
 		s.HeartbeatAge()
 	}
-	if scans++; scans%4 == 0 { // it looks at each slot, which takes a while
+	if scans++; scans%16 == 0 { // it looks at each slot, which takes a while
 		scanEverything(t, stores[len(stores)-1])
 	}
 }

@@ -11,14 +11,14 @@ import (
 // pinned is a store, and one pin record.
 type pinned struct {
 	*storetest.Writer
-	held                 index.Held
-	segment, generation_ atomic.Uint64
+	held                   index.Held
+	segment, pinGeneration atomic.Uint64
 }
 
 func newPinned() *pinned {
 	w, _ := storetest.NewInMemory(storetest.Options{})
 	p := &pinned{Writer: w}
-	p.held.Pin = index.Pin{SegmentPlusOne: &p.segment, Generation: &p.generation_}
+	p.held.Pin = index.Pin{SegmentPlusOne: &p.segment, Generation: &p.pinGeneration}
 	return p
 }
 
@@ -41,8 +41,8 @@ func TestViewPins(t *testing.T) {
 	if string(p.held.Bytes()) != "value" || meta.Version != version || !p.held.Valid() {
 		t.Fatalf("%q, version %d, valid %t", p.held.Bytes(), meta.Version, p.held.Valid())
 	}
-	if p.segment.Load() != segment+1 || p.generation_.Load() != generation {
-		t.Fatalf("the pin says %d, %d", p.segment.Load(), p.generation_.Load())
+	if p.segment.Load() != segment+1 || p.pinGeneration.Load() != generation {
+		t.Fatalf("the pin says %d, %d", p.segment.Load(), p.pinGeneration.Load())
 	}
 	p.Retire(segment)
 	if p.held.Valid() || p.held.Release() {
