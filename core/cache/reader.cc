@@ -159,6 +159,10 @@ std::optional<ReadResult> StoreReader::Finish(const Attempt& attempt, const Name
     if (now > heartbeat && now - heartbeat > kHeartbeatTimeoutNs)
       result.outcome = ReadOutcome::kMiss;
   }
+  if (result.outcome == ReadOutcome::kHit && (entry.header.key_bits & kEntryNegative) != 0) {
+    result.outcome = ReadOutcome::kMiss;
+    result.negative = true;
+  }
   if (result.outcome == ReadOutcome::kHit) {
     value->resize(entry.header.value_length);
     CopyShared(value->data(), entry.value, entry.header.value_length);
