@@ -228,6 +228,32 @@ std::vector<std::string> BodyVectors() {
   return vectors;
 }
 
+std::vector<std::string> LeaseVectors() {
+  std::vector<std::string> vectors;
+  const ipc::LeaseBody lease{.key_length = 0x21222324, .flags = ipc::kLeaseNoWait};
+  vectors.push_back(
+      fmt::format(R"({{"struct": "LeaseBody", "key_length": {}, "flags": {}, "bytes": "{}"}})",
+                  lease.key_length, lease.flags, RecordBytes(lease)));
+  const ipc::FillBody fill{.hard_ttl_ms = 0x0102030405060708,
+                           .soft_ttl_ms = 0x1112131415161718,
+                           .token = 0x4142434445464748,
+                           .key_length = 0x21222324,
+                           .value_length = 0x31323334,
+                           .flags = ipc::kFillAbsent,
+                           .reserved = 0};
+  vectors.push_back(
+      fmt::format(R"({{"struct": "FillBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "token": {}, )"
+                  R"("key_length": {}, "value_length": {}, "flags": {}, "bytes": "{}"}})",
+                  Word(fill.hard_ttl_ms), Word(fill.soft_ttl_ms), Word(fill.token), fill.key_length,
+                  fill.value_length, fill.flags, RecordBytes(fill)));
+  const ipc::ReleaseBody release{
+      .token = 0x4142434445464748, .key_length = 0x21222324, .reserved = 0};
+  vectors.push_back(
+      fmt::format(R"({{"struct": "ReleaseBody", "token": {}, "key_length": {}, "bytes": "{}"}})",
+                  Word(release.token), release.key_length, RecordBytes(release)));
+  return vectors;
+}
+
 std::string RecordsJson() {
   std::vector<std::string> vectors;
   ipc::RequestHeader request{};
@@ -274,6 +300,7 @@ std::string RecordsJson() {
       Word(response.hard_expiry_ms), Word(response.soft_expiry_ms), response.retry_after_ms,
       Word(response.number), RecordBytes(response)));
   for (std::string& body : BodyVectors()) vectors.push_back(std::move(body));
+  for (std::string& body : LeaseVectors()) vectors.push_back(std::move(body));
   return Lines(vectors) + "\n";
 }
 
