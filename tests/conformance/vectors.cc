@@ -229,29 +229,24 @@ std::vector<std::string> BodyVectors() {
 }
 
 std::vector<std::string> LeaseVectors() {
-  std::vector<std::string> vectors;
   const ipc::LeaseBody lease{.key_length = 0x21222324, .flags = ipc::kLeaseNoWait};
-  vectors.push_back(
+  const ipc::FillBody fill{0x0102030405060708,
+                           0x1112131415161718,
+                           0x4142434445464748,
+                           0x21222324,
+                           0x31323334,
+                           ipc::kFillAbsent,
+                           0};
+  const ipc::ReleaseBody release{fill.token, fill.key_length, 0};
+  return {
       fmt::format(R"({{"struct": "LeaseBody", "key_length": {}, "flags": {}, "bytes": "{}"}})",
-                  lease.key_length, lease.flags, RecordBytes(lease)));
-  const ipc::FillBody fill{.hard_ttl_ms = 0x0102030405060708,
-                           .soft_ttl_ms = 0x1112131415161718,
-                           .token = 0x4142434445464748,
-                           .key_length = 0x21222324,
-                           .value_length = 0x31323334,
-                           .flags = ipc::kFillAbsent,
-                           .reserved = 0};
-  vectors.push_back(
+                  lease.key_length, lease.flags, RecordBytes(lease)),
       fmt::format(R"({{"struct": "FillBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "token": {}, )"
                   R"("key_length": {}, "value_length": {}, "flags": {}, "bytes": "{}"}})",
                   Word(fill.hard_ttl_ms), Word(fill.soft_ttl_ms), Word(fill.token), fill.key_length,
-                  fill.value_length, fill.flags, RecordBytes(fill)));
-  const ipc::ReleaseBody release{
-      .token = 0x4142434445464748, .key_length = 0x21222324, .reserved = 0};
-  vectors.push_back(
+                  fill.value_length, fill.flags, RecordBytes(fill)),
       fmt::format(R"({{"struct": "ReleaseBody", "token": {}, "key_length": {}, "bytes": "{}"}})",
-                  Word(release.token), release.key_length, RecordBytes(release)));
-  return vectors;
+                  Word(release.token), release.key_length, RecordBytes(release))};
 }
 
 std::string RecordsJson() {

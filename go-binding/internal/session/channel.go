@@ -54,7 +54,7 @@ type Channel struct {
 }
 
 // maxBodySize is the size of the longest body.
-const maxBodySize = layout.IncrementBodySize
+const maxBodySize = max(layout.IncrementBodySize, layout.FillBodySize)
 
 // Request is what a caller wants. Nothing of it is kept.
 type Request struct {
@@ -72,6 +72,8 @@ type Request struct {
 	TraceFlags  byte
 	HasDeadline bool
 	Deadline    time.Time
+	// Hash is of the key, and counts where Start queues a change of it (Pending).
+	Hash uint64
 }
 
 func (r *Request) payload() ring.Payload {
@@ -97,6 +99,7 @@ func (ch *Channel) begin(ctx context.Context, r *Request, dst []byte, asyncKey s
 	}
 	c = ch.takeCall()
 	c.op, c.space, c.asked, c.dst, c.async, c.key = r.Op, space, uint32(space), dst, async, asyncKey
+	c.target, c.hash = r.Target, r.Hash
 	c.limit = r.Limit
 	if c.limit == 0 {
 		c.limit = ch.session.maxMessage
