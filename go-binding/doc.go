@@ -30,6 +30,9 @@
 // source before a Delete is not stored after it. [NegativeTTL] remembers what does not exist, [Jitter]
 // keeps entries from expiring together, [RefreshBy] refreshes in the background.
 //
+// [Typed] does the same for Go values, with a codec: JSON, gob, strings, bytes, Cap'n Proto messages, or
+// one of your own.
+//
 // # What a caller can rely on
 //
 // Each key is linearizable, over all processes of the host: when a Set, Delete, Touch or one of the
@@ -78,6 +81,7 @@
 //	ErrNotFound                -                     load it from where it comes from
 //	ErrExists                  -                     an Add came second: the key is there
 //	ErrLoadPanic               INTERNAL              another goroutine's loader has panicked
+//	ErrCodec                   INVALID_ARGUMENT      the codec of a Typed, or what is stored
 //	ErrVersionMismatch         -                     read again, and repeat the CompareAndSwap
 //	ErrNotCounter              FAILED_PRECONDITION   Set a decimal number first
 //	ErrCounterRange            OUT_OF_RANGE          the counter stays at what it is

@@ -51,6 +51,8 @@ var (
 	ErrNotHearth = errors.New("hearth: what is at the socket's path is not hearthd")
 	// ErrLoadPanic: another goroutine was loading the key for a GetOrLoad, and its loader has panicked.
 	ErrLoadPanic = errors.New("hearth: the loader has panicked")
+	// ErrCodec: the codec of a [Typed] could not encode a value, or not decode what is stored.
+	ErrCodec = errors.New("hearth: the codec has failed")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("hearth: the client is closed")
 )
