@@ -27,7 +27,6 @@ const (
 	outcomeLoaded         // value and metadata
 	outcomeAbsent         // ErrNotFound, and metadata
 	outcomeFailed         // err
-	outcomeHeld           // another process refreshes it
 )
 
 func (f *flight) deliver(dst []byte) ([]byte, Metadata, error) {

@@ -16,7 +16,12 @@ func (n *Namespace) lease(ctx context.Context, f *flight, key string, wait bool)
 	if !n.writable {
 		return
 	}
-	r := session.Request{Op: layout.OpLease, Target: uint32(n.view.ID), Key: key, Space: 1 << 12,
+	ch := n.channel(key)
+	if wait = wait && ch.TryWait(); wait {
+		defer ch.DoneWaiting()
+	}
+	// As little credit as can be, since it may be held for long; a long value comes in parts.
+	r := session.Request{Op: layout.OpLease, Target: uint32(n.view.ID), Key: key, Space: layout.MinResponseSpace - layout.RecordHeaderBytes,
 		Limit: n.maxValueBytes, BodyLength: layout.LeaseBodySize}
 	binary.LittleEndian.PutUint32(r.Body[layout.LeaseBodyKeyLength:], uint32(len(key)))
 	if !wait {
@@ -24,7 +29,7 @@ func (n *Namespace) lease(ctx context.Context, f *flight, key string, wait bool)
 	}
 	trace := stamp(ctx, &r)
 	var result session.Result
-	n.channel(key).Do(ctx, &r, nil, &result)
+	ch.Do(ctx, &r, nil, &result)
 	code := Code(result.Status)
 	switch {
 	case result.Failure != nil && ctx.Err() == nil:
@@ -41,9 +46,6 @@ func (n *Namespace) lease(ctx context.Context, f *flight, key string, wait bool)
 		f.again = true // it was fresh when hearthd looked; others may have come later
 	case code == CodeNotFound && Execution(result.Execution) == Done:
 		f.outcome, f.err, f.metadata = outcomeAbsent, ErrNotFound, n.absence(&result)
-		f.again = true
-	case code == CodeAlreadyExists:
-		f.outcome = outcomeHeld
 		f.again = true
 	}
 }

@@ -55,7 +55,8 @@ func RefreshBy(load LoadFunc, timeout time.Duration) SetOption {
 // it would wait until ctx ends.
 //
 // Without hearthd, or the right to write, only the callers of this process share a load, and a change by
-// another process is not noticed.
+// another process is not noticed. So it is when a process waits for more keys than half of its response
+// rings have room for, 48 for each channel by default ([WithRingBytes]): it loads the others itself.
 //
 // Errors: load's; ErrNotFound (Metadata.KnownAbsent says whether that is remembered); as *Error:
 // ErrInvalidKey, ErrInvalidTTL when it comes to loading, ErrLoadPanic, ErrClosed, ctx's.
@@ -147,7 +148,8 @@ func (n *Namespace) refresh(ctx context.Context, key string, load LoadFunc, p *l
 }
 
 // fly brings a flight to its end: with the value of whoever has filled it in meanwhile, or by loading it.
-// A refresh, which does not wait for others, ends without a result if somebody else has the lease.
+// A refresh, which does not wait for others, ends without a result if somebody else has the lease. A load
+// that cannot wait, because so many do, is this process's own then.
 func (n *Namespace) fly(ctx context.Context, f *flight, key string, load LoadFunc, p *loadPlan, wait bool) {
 	returned := false
 	defer func() {

@@ -66,3 +66,41 @@ func TestLongValuesReachWhoWaits(t *testing.T) {
 	(<-here).want(t, long, nil)
 	(<-there).want(t, long, nil)
 }
+
+// Were all of a channel's credit held by requests that wait for others, nothing that the others wait for
+// could be sent.
+func TestWaitingLeavesRoomForOtherRequests(t *testing.T) {
+	daemon, _, _ := start(t)
+	narrow := []hearth.Option{hearth.WithChannels(1), hearth.WithRingBytes(16<<10, 16<<10)}
+	a := namespace(t, daemon.Dial(t, narrow...), "default")
+	b := namespace(t, daemon.Dial(t, narrow...), "default")
+	const keys = 100
+	var holds [2 * keys]*loading
+	for i := range holds {
+		holds[i] = beginLoad(background, []*hearth.Namespace{a, b}[i%2], fmt.Sprint(i))
+	}
+	// Each waits for all that the other one loads.
+	var waits [2 * keys]<-chan loaded
+	for i := range waits {
+		waits[i] = getOrLoad(background, []*hearth.Namespace{b, a}[i%2], fmt.Sprint(i), returns("own"))
+	}
+	for _, ns := range []*hearth.Namespace{a, b} {
+		check(t, ns.Set(background, "other", nil))
+	}
+	for _, hold := range holds {
+		hold.finish("filled", nil).want(t, "filled", nil)
+	}
+	own := 0
+	for i := range waits {
+		outcome := <-waits[i]
+		if outcome.value == "own" {
+			own++
+		} else {
+			outcome.want(t, "filled", nil)
+		}
+		wantValue(t, a, fmt.Sprint(i), "filled")
+	}
+	if own == 2*keys {
+		t.Error("nobody has waited")
+	}
+}

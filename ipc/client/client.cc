@@ -147,13 +147,14 @@ Reply Client::Get(std::uint16_t namespace_id, std::string_view key, const CallOp
     case cache::ReadOutcome::kMiss:
       reply.payload.clear();
       reply.status = Error(Code::kNotFound, "no such key");
+      reply.negative = read.negative;
       break;
-    case cache::ReadOutcome::kHit:
-      reply.version = read.version;
-      reply.hard_expiry_ms = read.hard_expiry_ms;
-      reply.soft_expiry_ms = read.soft_expiry_ms;
-      reply.stale = read.stale;
-      break;
+    case cache::ReadOutcome::kHit: reply.stale = read.stale; break;
+  }
+  if (reply.ok() || reply.negative) {
+    reply.version = read.version;
+    reply.hard_expiry_ms = read.hard_expiry_ms;
+    reply.soft_expiry_ms = read.soft_expiry_ms;
   }
   reply.execution = Execution::kDone;
   return reply;
@@ -165,6 +166,7 @@ Reply Client::GetFromWriter(std::uint16_t namespace_id, std::string_view key,
   Reply reply =
       impl_->KeyCall(kOpGet, namespace_id, key, impl_->channel->max_response_space(), options);
   if (reply.ok()) reply.stale = reply.soft_expiry_ms <= impl_->store->NowMs();
+  reply.negative = reply.status.code() == Code::kNotFound && reply.version != 0;
   return reply;
 }
 

@@ -57,7 +57,10 @@ struct Reply {
   std::int64_t number = 0;
   std::uint64_t hard_expiry_ms = ~std::uint64_t{0};  // of a Get, store time; ~0 = never
   std::uint64_t soft_expiry_ms = ~std::uint64_t{0};
-  bool stale = false;                // of a Get: the soft expiry has passed
+  bool stale = false;  // of a Get: the soft expiry has passed
+  // Of a Get that is kNotFound: the key is known to be absent, until the hard expiry. Version and
+  // expiries are of the entry that says so.
+  bool negative = false;
   std::uint32_t retry_after_ms = 0;  // with kResourceExhausted, where waiting helps
 
   bool ok() const { return status.ok(); }
@@ -108,8 +111,10 @@ class Client {
   Result<StatusReport> ReadStatus();
 
   // ---------------------------------------------------------------------------------------
-  // operations A Get sees every acknowledged write of any process, and not the pipelined ones of
-  // this client that Drain() has not seen. It works on after the session has ended.
+  // operations A Get sees every acknowledged write of any process. Of this client's pipelined ones
+  // that are not completed it may see the old value; GetFromWriter is executed after them. It works
+  // on after the session has ended: what was not completed then may be lost, and the value be
+  // older.
   Reply Get(std::uint16_t namespace_id, std::string_view key, const CallOptions& options = {});
   // The same through hearthd, as its writer sees it.
   Reply GetFromWriter(std::uint16_t namespace_id, std::string_view key,

@@ -74,6 +74,30 @@ void CheckOutcome(const Reply& reply, Code code, std::uint64_t version) {
   if (version != 0) CHECK(reply.version == version);
 }
 
+TEST_CASE("client: a key that is known to be absent is a miss that says so") {
+  TestServer server;
+  const auto client = Connect(server);
+  const std::uint16_t id = server.namespace_id();
+  const Reply direct = client->Get(id, TestServer::kAbsentKey);
+  for (const Reply& reply : {direct, client->GetFromWriter(id, TestServer::kAbsentKey)}) {
+    CHECK(reply.status.code() == Code::kNotFound);
+    CHECK(reply.execution == Execution::kDone);
+    CHECK(reply.negative);
+    CHECK(reply.version > 0);
+    CHECK(reply.version == direct.version);
+    CHECK(reply.hard_expiry_ms == direct.hard_expiry_ms);
+    CHECK(reply.hard_expiry_ms != ~std::uint64_t{0});
+    CHECK(reply.payload.empty());
+  }
+  for (const Reply& reply : {client->Get(id, "other"), client->GetFromWriter(id, "other")}) {
+    CHECK(reply.status.code() == Code::kNotFound);
+    CHECK_FALSE(reply.negative);
+    CHECK(reply.version == 0);
+  }
+  REQUIRE(client->Add(id, TestServer::kAbsentKey, "value").ok());
+  CHECK_FALSE(client->Get(id, TestServer::kAbsentKey).negative);
+}
+
 TEST_CASE("client: operations that look before they write") {
   TestServer server;
   const auto client = Connect(server);

@@ -37,6 +37,7 @@ type Channel struct {
 	reserved atomic.Int64 // bytes of the response ring
 	waiting  atomic.Int32 // room waiters and outbox records, as a hint to reapers
 	longSend chan struct{}
+	long     atomic.Int32 // calls that may take as long as another process likes
 
 	reap struct {
 		sync.Mutex
@@ -171,6 +172,22 @@ func (ch *Channel) takeCall() *call {
 	c.reset()
 	return c
 }
+
+// TryWait says whether one more call may take as long as another process likes, such as one for a lease
+// that somebody else holds. Such calls get half of the channel's credit at most: were it all theirs, two
+// processes that wait for each other could not send what the other one waits for. If true, DoneWaiting
+// ends it.
+func (ch *Channel) TryWait() bool {
+	limit := int32(ring.Reservable(ch.answers.Size) / layout.MinResponseSpace / 2)
+	if ch.long.Add(1) <= limit {
+		return true
+	}
+	ch.long.Add(-1)
+	return false
+}
+
+// DoneWaiting ends what TryWait has allowed.
+func (ch *Channel) DoneWaiting() { ch.long.Add(-1) }
 
 // hasCall says whether takeCall will find one. Under the send lock.
 func (ch *Channel) hasCall() bool {
