@@ -19,3 +19,9 @@ func Joined(n *Namespace, key string) bool {
 	f := n.flights.flying[key]
 	return f != nil && f.shared
 }
+
+// ReadOnly is the namespace as a process has it that may not write.
+func ReadOnly(n *Namespace) *Namespace {
+	return &Namespace{client: n.client, store: n.store, name: n.name, view: n.view, touches: n.touches,
+		pending: n.pending, maxValueBytes: n.maxValueBytes}
+}

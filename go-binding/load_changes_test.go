@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,27 @@ func TestWhoeverGivesUpIsSucceeded(t *testing.T) {
 	first.finish("", ctx.Err()).want(t, "", context.Canceled)
 	(<-here).want(t, "mine", nil)
 	wantValue(t, b, "k", "mine")
+}
+
+// Wherever a call is when it is given up, nobody waits for a lease that it has got too late.
+func TestNoLeaseIsLeftBehind(t *testing.T) {
+	_, a, b := two(t)
+	for i := range 500 {
+		key := fmt.Sprint(i)
+		ctx, cancel := context.WithCancel(background)
+		first := getOrLoad(ctx, a, key, func(ctx context.Context, _ string) ([]byte, error) { return nil, ctx.Err() })
+		for range i % 50 {
+			runtime.Gosched()
+		}
+		cancel()
+		second := getOrLoad(background, b, key, returns("loaded"))
+		if got := <-first; got.err != nil && !errors.Is(got.err, context.Canceled) {
+			t.Fatal(got.err)
+		}
+		if got := <-second; got.err != nil || got.value != "loaded" && got.value != "" {
+			t.Fatal(got)
+		}
+	}
 }
 
 func TestWaitingEndsWithTheContext(t *testing.T) {
@@ -209,5 +231,34 @@ func TestLoadOptions(t *testing.T) {
 	}
 	if shortest < 29*time.Minute || shortest > 40*time.Minute || longest < 50*time.Minute || longest > time.Hour {
 		t.Errorf("from %v to %v", shortest, longest)
+	}
+}
+
+func TestWhoMayNotWriteLoadsForItself(t *testing.T) {
+	_, _, writable := start(t)
+	ns := hearth.ReadOnly(writable)
+	first := beginLoad(background, ns, "k", hearth.NegativeTTL(time.Hour))
+	here := join(ns, "k", mustNotLoad(t))
+	if meta := first.finish("value", nil).want(t, "value", nil); meta.Version != 0 {
+		t.Error("stored without the right to:", meta)
+	}
+	(<-here).want(t, "value", nil)
+	if _, err := ns.Get(background, "k"); err != hearth.ErrNotFound {
+		t.Error(err)
+	}
+	makeStale(t, writable, "stale", "old")
+	(<-getOrLoad(background, ns, "stale", mustNotLoad(t))).want(t, "old", nil)
+}
+
+func TestNoExpiryOfALoadedValue(t *testing.T) {
+	_, client, _ := start(t)
+	short := namespace(t, client, "short")
+	(<-getOrLoad(background, short, "default", returns("v"))).want(t, "v", nil)
+	if meta := wantValue(t, short, "default", "v"); meta.Expires.IsZero() {
+		t.Error("the namespace's default does not apply")
+	}
+	(<-getOrLoad(background, short, "never", returns("v"), hearth.NoExpiry())).want(t, "v", nil)
+	if meta := wantValue(t, short, "never", "v"); !meta.Expires.IsZero() || !meta.StaleAt.IsZero() {
+		t.Errorf("%+v", meta)
 	}
 }
