@@ -207,6 +207,17 @@ func TestWithoutADaemonEveryProcessLoads(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsForALoadOutlivesTheDaemon(t *testing.T) {
+	daemon, a, b := two(t)
+	first := beginLoad(background, a, "k")
+	waiting := getOrLoad(background, b, "k", returns("mine"))
+	daemon.Kill()
+	(<-waiting).want(t, "mine", nil)
+	if meta := first.finish("value", nil).want(t, "value", nil); meta.Version != 0 {
+		t.Error("stored by a dead daemon:", meta)
+	}
+}
+
 func TestLoadOptions(t *testing.T) {
 	_, _, ns := start(t)
 	load := mustNotLoad(t)
