@@ -34,11 +34,14 @@ Status ChannelServer::ExecuteSet(const ipc::RequestHeader& request) {
   cache::StoreWriter& writer = *environment_.writer;
   switch (body.mode) {
     case ipc::kSetIfAbsent:
-      return AnswerOutcome(request, writer.Add(id, key, value, ttl, OriginOf(request)));
+      return AnswerOutcome(request, key, writer.Add(id, key, value, ttl, OriginOf(request)));
     case ipc::kSetIfPresent:
-      return AnswerOutcome(request, writer.Replace(id, key, value, ttl, OriginOf(request)));
-    default: return AnswerVersion(request, writer.Set(id, key, value, ttl, OriginOf(request)));
+      return AnswerOutcome(request, key, writer.Replace(id, key, value, ttl, OriginOf(request)));
+    default: break;
   }
+  const Result<std::uint64_t> version = writer.Set(id, key, value, ttl, OriginOf(request));
+  if (version.ok()) Changed(request, key);
+  return AnswerVersion(request, version);
 }
 
 Status ChannelServer::ExecuteCompareAndSwap(const ipc::RequestHeader& request) {
@@ -50,11 +53,13 @@ Status ChannelServer::ExecuteCompareAndSwap(const ipc::RequestHeader& request) {
     return Refuse(request, Malformed("key and value do not fill the payload"));
   if (const Status allowed = MayWrite(request.target); !allowed.ok())
     return Refuse(request, allowed);
+  const std::string_view key = rest.substr(0, body.key_length);
   return AnswerOutcome(
-      request, environment_.writer->CompareAndSwap(
-                   static_cast<std::uint16_t>(request.target), rest.substr(0, body.key_length),
-                   body.expected_version, rest.substr(body.key_length),
-                   {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms}, OriginOf(request)));
+      request, key,
+      environment_.writer->CompareAndSwap(
+          static_cast<std::uint16_t>(request.target), key, body.expected_version,
+          rest.substr(body.key_length), {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms},
+          OriginOf(request)));
 }
 
 Status ChannelServer::ExecuteIncrement(const ipc::RequestHeader& request) {
@@ -75,9 +80,9 @@ Status ChannelServer::ExecuteIncrement(const ipc::RequestHeader& request) {
   }
   if (const Status allowed = MayWrite(request.target); !allowed.ok())
     return Refuse(request, allowed);
-  return AnswerOutcome(
-      request, environment_.writer->Increment(static_cast<std::uint16_t>(request.target), rest,
-                                              change, OriginOf(request)));
+  return AnswerOutcome(request, rest,
+                       environment_.writer->Increment(static_cast<std::uint16_t>(request.target),
+                                                      rest, change, OriginOf(request)));
 }
 
 Status ChannelServer::ExecuteAppend(const ipc::RequestHeader& request) {
@@ -88,21 +93,20 @@ Status ChannelServer::ExecuteAppend(const ipc::RequestHeader& request) {
     return Refuse(request, Malformed("key and bytes do not fill the payload"));
   if (const Status allowed = MayWrite(request.target); !allowed.ok())
     return Refuse(request, allowed);
+  const std::string_view key = rest.substr(0, body.key_length);
   return AnswerOutcome(
-      request, environment_.writer->AppendValue(static_cast<std::uint16_t>(request.target),
-                                                rest.substr(0, body.key_length),
-                                                rest.substr(body.key_length), OriginOf(request)));
+      request, key,
+      environment_.writer->AppendValue(static_cast<std::uint16_t>(request.target), key,
+                                       rest.substr(body.key_length), OriginOf(request)));
 }
 
 // That the namespace exists was checked before: NOT_FOUND here is about the key.
-Status ChannelServer::AnswerOutcome(const ipc::RequestHeader& request,
+Status ChannelServer::AnswerOutcome(const ipc::RequestHeader& request, std::string_view key,
                                     const cache::Outcome& outcome) {
+  if (outcome.ok()) Changed(request, key);
   const Code code = outcome.status.code();
   const bool executed = outcome.ok() || cache::IsVerdict(code);
-  ipc::ResponseHeader header{};
-  header.opcode = request.opcode;
-  header.call_id = request.call_id;
-  header.sequence = request.sequence;
+  ipc::ResponseHeader header = HeaderOf(request);
   header.status = static_cast<std::uint16_t>(code);
   header.execution =
       static_cast<std::uint8_t>(executed ? Execution::kDone : Execution::kNotStarted);

@@ -37,6 +37,7 @@ ChannelServer::ChannelServer(const Environment& environment, Session* session,
     : environment_(environment),
       session_(session),
       channel_(channel),
+      budget_(budget),
       control_(session->region.channel(channel).control),
       requests_(std::move(requests)),
       responses_(std::move(responses), budget),
@@ -44,6 +45,8 @@ ChannelServer::ChannelServer(const Environment& environment, Session* session,
       touches_(session->region.channel(channel).touches),
       payload_(environment.scratch->payload),
       response_(environment.scratch->response) {}
+
+ChannelServer::~ChannelServer() { environment_.leases->Forget(this); }
 
 void ChannelServer::Wake() {
   const ipc::Watch watch = RequestWatch();
@@ -119,6 +122,8 @@ Status ChannelServer::Take(const ipc::Record& record) {
     // The answer is the dropped message's, with its sequence: a client ignores any other.
     if (const auto dropped = assembler_.Drop(request.call_id))
       return Refuse(*dropped, Error(Code::kCancelled, "cancelled before it was complete"));
+    if (const auto parked = environment_.leases->Cancel(this, request.call_id))
+      return Refuse(*parked, Error(Code::kCancelled, "cancelled while it waited for the value"));
     HEARTH_TRY(responses_.Cancel(request.call_id));
     return Status::Ok();
   }
@@ -153,6 +158,9 @@ Status ChannelServer::Execute(const ipc::RequestHeader& request) {
     case ipc::kOpCompareAndSwap: return ExecuteCompareAndSwap(request);
     case ipc::kOpIncrement: return ExecuteIncrement(request);
     case ipc::kOpAppend: return ExecuteAppend(request);
+    case ipc::kOpLease: return ExecuteLease(request);
+    case ipc::kOpFill: return ExecuteFill(request);
+    case ipc::kOpRelease: return ExecuteRelease(request);
     default:
       return Refuse(request, Error(Code::kUnimplemented, "this hearthd does not know operation {}",
                                    request.opcode));
@@ -195,10 +203,11 @@ Status ChannelServer::ExecuteTouch(const ipc::RequestHeader& request) {
     return Refuse(request, Malformed("the key does not fill the payload"));
   if (const Status allowed = MayWrite(request.target); !allowed.ok())
     return Refuse(request, allowed);
-  return AnswerVersion(
-      request, environment_.writer->Touch(
-                   static_cast<std::uint16_t>(request.target), rest,
-                   {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms}, OriginOf(request)));
+  const Result<std::uint64_t> version = environment_.writer->Touch(
+      static_cast<std::uint16_t>(request.target), rest,
+      {.hard_ms = body.hard_ttl_ms, .soft_ms = body.soft_ttl_ms}, OriginOf(request));
+  if (version.ok()) Changed(request, rest);
+  return AnswerVersion(request, version);
 }
 
 Status ChannelServer::ExecuteKeyed(const ipc::RequestHeader& request) {
@@ -210,31 +219,41 @@ Status ChannelServer::ExecuteKeyed(const ipc::RequestHeader& request) {
   if (request.opcode == ipc::kOpGet) return ExecuteGet(request, rest);
   if (const Status allowed = MayWrite(request.target); !allowed.ok())
     return Refuse(request, allowed);
-  return AnswerVersion(request,
-                       environment_.writer->Delete(static_cast<std::uint16_t>(request.target), rest,
-                                                   OriginOf(request)));
+  const Result<std::uint64_t> version = environment_.writer->Delete(
+      static_cast<std::uint16_t>(request.target), rest, OriginOf(request));
+  if (version.ok() || version.status().code() == Code::kNotFound) Changed(request, rest);
+  return AnswerVersion(request, version);
 }
 
 Status ChannelServer::ExecuteGet(const ipc::RequestHeader& request, std::string_view key) {
   if (const Status known = CheckNamespace(request.target); !known.ok())
     return Refuse(request, known);
-  if (key.size() < cache::kMinKeyBytes || key.size() > cache::kMaxKeyBytes)
-    return Refuse(request, Error(Code::kInvalidArgument, "a key has {} to {} bytes, this one {}",
-                                 cache::kMinKeyBytes, cache::kMaxKeyBytes, key.size()));
-  const cache::ReadResult read =
-      environment_.writer->Get(static_cast<std::uint16_t>(request.target), key, &response_);
-  if (read.outcome != cache::ReadOutcome::kHit)
-    return Refuse(request, Error(Code::kNotFound, "no such key"), Execution::kDone);
-  if (read.frequency < cache::kMaxFrequency) environment_.writer->NoteRead(read.hash);
-  ipc::ResponseHeader header{};
-  header.opcode = request.opcode;
-  header.call_id = request.call_id;
-  header.sequence = request.sequence;
-  header.execution = static_cast<std::uint8_t>(Execution::kDone);
-  header.version = read.version;
-  header.hard_expiry_ms = read.hard_expiry_ms;
-  header.soft_expiry_ms = read.soft_expiry_ms;
-  const std::string_view pieces[] = {response_};
+  if (const Status valid = CheckKeyLength(key); !valid.ok()) return Refuse(request, valid);
+  return AnswerRead(request, environment_.writer->Get(static_cast<std::uint16_t>(request.target),
+                                                      key, &response_));
+}
+
+Status ChannelServer::CheckKeyLength(std::string_view key) {
+  if (key.size() >= cache::kMinKeyBytes && key.size() <= cache::kMaxKeyBytes) return Status::Ok();
+  return Error(Code::kInvalidArgument, "a key has {} to {} bytes, this one {}", cache::kMinKeyBytes,
+               cache::kMaxKeyBytes, key.size());
+}
+
+Status ChannelServer::AnswerRead(const ipc::RequestHeader& request, const cache::ReadResult& read) {
+  const bool hit = read.outcome == cache::ReadOutcome::kHit;
+  if (read.frequency < cache::kMaxFrequency && (hit || read.negative))
+    environment_.writer->NoteRead(read.hash);
+  ipc::ResponseHeader header = HeaderOf(request);
+  std::string_view pieces[] = {response_};
+  if (hit || read.negative) {
+    header.version = read.version;
+    header.hard_expiry_ms = read.hard_expiry_ms;
+    header.soft_expiry_ms = read.soft_expiry_ms;
+  }
+  if (!hit) {
+    header.status = static_cast<std::uint16_t>(Code::kNotFound);
+    pieces[0] = read.negative ? "the key is known to be absent" : "no such key";
+  }
   return responses_.Send(header, pieces, request.response_space);
 }
 
@@ -268,11 +287,7 @@ Status ChannelServer::AnswerVersion(const ipc::RequestHeader& request,
 
 Status ChannelServer::Answer(const ipc::RequestHeader& request, std::uint64_t version,
                              std::string_view payload) {
-  ipc::ResponseHeader header{};
-  header.opcode = request.opcode;
-  header.call_id = request.call_id;
-  header.sequence = request.sequence;
-  header.execution = static_cast<std::uint8_t>(Execution::kDone);
+  ipc::ResponseHeader header = HeaderOf(request);
   header.version = version;
   const std::string_view pieces[] = {payload};
   return responses_.Send(header, pieces, request.response_space);
@@ -280,14 +295,20 @@ Status ChannelServer::Answer(const ipc::RequestHeader& request, std::uint64_t ve
 
 Status ChannelServer::Refuse(const ipc::RequestHeader& request, const Status& why,
                              Execution execution) {
-  ipc::ResponseHeader header{};
-  header.opcode = request.opcode;
-  header.call_id = request.call_id;
-  header.sequence = request.sequence;
+  ipc::ResponseHeader header = HeaderOf(request);
   header.status = static_cast<std::uint16_t>(why.code());
   header.execution = static_cast<std::uint8_t>(execution);
   const std::string_view pieces[] = {why.message()};
   return responses_.Send(header, pieces, request.response_space);
+}
+
+ipc::ResponseHeader ChannelServer::HeaderOf(const ipc::RequestHeader& request) {
+  ipc::ResponseHeader header{};
+  header.opcode = request.opcode;
+  header.call_id = request.call_id;
+  header.sequence = request.sequence;
+  header.execution = static_cast<std::uint8_t>(Execution::kDone);
+  return header;
 }
 
 }  // namespace hearth::daemon

@@ -10,6 +10,7 @@
 #include "core/base/status.h"
 #include "core/cache/writer.h"
 #include "core/module/method_registry.h"
+#include "daemon/lease_table.h"
 #include "daemon/session.h"
 #include "ipc/message.h"
 #include "ipc/ring.h"
@@ -29,6 +30,7 @@ class ChannelServer {
   struct Environment {
     cache::StoreWriter* writer;
     const module::MethodRegistry* methods;
+    LeaseTable* leases;
     Scratch* scratch;
     std::uint64_t max_message_bytes;
   };
@@ -39,10 +41,19 @@ class ChannelServer {
                                                        Session* session, std::uint32_t channel,
                                                        ipc::ByteBudget* budget);
 
+  // Its leases end, its parked requests leave the table.
+  ~ChannelServer();
+  ChannelServer(const ChannelServer&) = delete;
+  ChannelServer& operator=(const ChannelServer&) = delete;
+
   // Executes at most `max_records` records, publishes the answers, gives the request bytes back
   // and rings where somebody sleeps. Returns how many records there were; an error ends the
   // session.
   Result<std::uint32_t> Serve(std::uint32_t max_records);
+
+  // Answers a request of this channel that has waited in the lease table, or lets it hold or wait
+  // for the lease anew; publishes, and rings where somebody sleeps. Errors as Serve().
+  Status AnswerParked(const LeaseTable::Ready& ready);
 
   // Notes reads that the client has recorded in its touch buffer, `*budget` at most, and takes them
   // off it. True when this was the last of those that were there when it began; the next call then
@@ -75,6 +86,19 @@ class ChannelServer {
   Status ExecuteIncrement(const ipc::RequestHeader& request);
   Status ExecuteAppend(const ipc::RequestHeader& request);
 
+  // In channel_leases.cc, and so are Changed and AnswerLeaseOver.
+  Status ExecuteLease(const ipc::RequestHeader& request);
+  Status ExecuteFill(const ipc::RequestHeader& request);
+  Status ExecuteRelease(const ipc::RequestHeader& request);
+  // The value if it is there and fresh, else the lease of the key, or a wait for its holder.
+  Status ValueOrLease(const ipc::RequestHeader& request, std::string_view key, bool wait);
+  // To be called when an executed request has changed a key, and when it has deleted one that was
+  // not there: what is being loaded is older.
+  void Changed(const ipc::RequestHeader& request, std::string_view key);
+  std::uint64_t FlushedVersion(std::uint32_t namespace_id) const;
+  Status AnswerLeaseOver(const ipc::RequestHeader& request, const LeaseTable::Key& key,
+                         std::uint64_t token);
+
   Status ExecuteKeyed(const ipc::RequestHeader& request);
   Status ExecuteTouch(const ipc::RequestHeader& request);
   Status ExecuteGet(const ipc::RequestHeader& request, std::string_view key);
@@ -83,18 +107,25 @@ class ChannelServer {
   // OK, or the refusal.
   Status CheckNamespace(std::uint32_t handle) const;
   Status MayWrite(std::uint32_t handle) const;
+  static Status CheckKeyLength(std::string_view key);
+  // A successful answer to it, without payload.
+  static ipc::ResponseHeader HeaderOf(const ipc::RequestHeader& request);
 
   Status Answer(const ipc::RequestHeader& request, std::uint64_t version,
                 std::string_view payload = {});
   // `execution` says whether the failed request may have had an effect.
   Status Refuse(const ipc::RequestHeader& request, const Status& why,
                 Execution execution = Execution::kNotStarted);
+  // What a reader sees; a value is in response_.
+  Status AnswerRead(const ipc::RequestHeader& request, const cache::ReadResult& read);
   Status AnswerVersion(const ipc::RequestHeader& request, const Result<std::uint64_t>& version);
-  Status AnswerOutcome(const ipc::RequestHeader& request, const cache::Outcome& outcome);
+  Status AnswerOutcome(const ipc::RequestHeader& request, std::string_view key,
+                       const cache::Outcome& outcome);
 
   Environment environment_;
   Session* session_;
   std::uint32_t channel_;
+  ipc::ByteBudget* budget_;
   ipc::ChannelControl* control_;
   ipc::RingConsumer requests_;
   ipc::ResponseSender responses_;

@@ -17,6 +17,7 @@ namespace hearth::daemon {
 namespace {
 
 constexpr std::uint32_t kRecordsPerRound = 64;  // of one channel, before the next one's turn
+constexpr std::uint32_t kParkedPerRound = 64;   // answers to requests that waited for a lease
 constexpr int kPausesPerLook = 16;              // between two looks at the clock while idle
 constexpr int kHeartbeatMs = 500;
 constexpr std::uint64_t kListenNs = 50'000;          // between two looks at the bells while busy
@@ -150,6 +151,7 @@ void StoreService::Run() {
     if (stopping && stop_at == 0) stop_at = now + kStopGraceNs;
     if (has_commands_.LoadRelaxed() != 0) RunCommands();
     const std::uint32_t served = ServePolled(now);
+    const std::uint32_t answered = leases_.empty() ? 0 : AnswerParked(MonotonicNanosNow());
     now = MonotonicNanosNow();
     if (stopping && now >= stop_at) return;
     if (now >= next_heartbeat) {
@@ -170,6 +172,7 @@ void StoreService::Run() {
       last_request = now;
       continue;
     }
+    if (answered > 0) continue;
     if (!polled_.empty() && !stopping && now - last_request < spin_.BoundNs()) {
       for (int i = 0; i < kPausesPerLook && !HasRequests(); ++i) CpuRelax();
       continue;
@@ -182,7 +185,7 @@ void StoreService::Run() {
     if (has_commands_.LoadRelaxed() != 0 || stopping != (stopping_.LoadRelaxed() != 0)) continue;
     // All sessions ring from now on, so nobody's request stays unseen.
     HEARTH_FAILPOINT("writer.before_sleep");
-    Listen(stopping ? 0 : kHeartbeatMs);
+    Listen(stopping ? 0 : SleepMs(now));
     if (stopping && polled_.empty()) return;
     now = MonotonicNanosNow();
   }
@@ -213,6 +216,7 @@ Status StoreService::AddServed(std::shared_ptr<Session> session) {
   for (std::uint32_t i = 0; i < session->region.geometry().channels; ++i) {
     auto channel = ChannelServer::Create({.writer = writer_.get(),
                                           .methods = methods_,
+                                          .leases = &leases_,
                                           .scratch = &scratch_,
                                           .max_message_bytes = limits_.message_bytes},
                                          session.get(), i, served.budget.get());
@@ -275,6 +279,24 @@ Result<std::uint32_t> StoreService::ServeSession(Served& served) {
     total += count;
   }
   return total;
+}
+
+std::uint32_t StoreService::AnswerParked(std::uint64_t now) {
+  std::uint32_t count = 0;
+  for (; count < kParkedPerRound; ++count) {
+    const auto ready = leases_.TakeReady(now);
+    if (!ready) break;
+    const std::uint64_t session = ready->channel->session()->id;
+    if (const Status status = ready->channel->AnswerParked(*ready); !status.ok())
+      LetGo(session, status);
+  }
+  return count;
+}
+
+int StoreService::SleepMs(std::uint64_t now) const {
+  const std::uint64_t next = leases_.NextDeadlineNs();
+  if (next <= now) return 0;
+  return static_cast<int>(std::min<std::uint64_t>((next - now) / 1'000'000U + 1, kHeartbeatMs));
 }
 
 void StoreService::LetGo(std::uint64_t session_id, const Status& why) {

@@ -23,6 +23,7 @@
 #include "core/module/method_registry.h"
 #include "daemon/channel_server.h"
 #include "daemon/config.h"
+#include "daemon/lease_table.h"
 #include "daemon/log_limit.h"
 #include "daemon/namespace_names.h"
 #include "daemon/session.h"
@@ -111,6 +112,10 @@ class StoreService : private cache::PinSource {
   bool HasRequests() const;
   // One round over the polled sessions; how many records it served.
   std::uint32_t ServePolled(std::uint64_t now);
+  // Answers requests that have waited for somebody else's load; how many.
+  std::uint32_t AnswerParked(std::uint64_t now);
+  // How long the thread may sleep before a heartbeat or a deadline of the lease table is due.
+  int SleepMs(std::uint64_t now) const;
   // An error means that the session has broken its rings.
   Result<std::uint32_t> ServeSession(Served& served);
   // Forgets a session and tells.
@@ -150,6 +155,7 @@ class StoreService : private cache::PinSource {
 
   // Of the writer thread alone.
   ChannelServer::Scratch scratch_;
+  LeaseTable leases_;  // outlives the channels
   std::map<std::uint64_t, Served> sessions_;
   std::vector<Served*> polled_;
   std::vector<ipc::Watch> watches_;

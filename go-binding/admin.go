@@ -115,13 +115,6 @@ func wireSettings(ctx context.Context, op, name string, s NamespaceSettings) (co
 		QuotaMinBytes: s.QuotaMin, QuotaMaxBytes: s.QuotaMax, RefuseWhenFull: s.RefuseWhenFull, Strict: s.Strict}, nil
 }
 
-func milliseconds(d time.Duration) uint64 {
-	if d == 0 {
-		return 0
-	}
-	return uint64((d-1)/time.Millisecond) + 1
-}
-
 // adminError adds to nameError what only changes of namespaces fail with.
 func (c *Client) adminError(ctx context.Context, op, name string, err error) error {
 	failed := c.nameError(ctx, op, name, ErrUnknownNamespace, err).(*Error)

@@ -26,6 +26,11 @@ type Client struct {
 	closed  atomic.Bool
 	// background is what must have ended when Close returns.
 	background sync.WaitGroup
+	// tasks makes sure that nothing is added to it once the client is closed.
+	tasks sync.Mutex
+	// lifetime ends with Close.
+	lifetime     context.Context
+	lifetimeOver context.CancelFunc
 
 	// Names that were looked up before: replaced as a whole, read without a lock.
 	names      sync.Mutex // serializes changes
@@ -64,6 +69,7 @@ func newClient(connection *control.Conn, opened *session.Session, store *index.S
 			MaxMessageBytes: w.MaxMessageBytes, SharedUID: w.SharedUID,
 		},
 	}
+	c.lifetime, c.lifetimeOver = context.WithCancel(context.Background())
 	c.namespaces.Store(&map[string]*Namespace{})
 	c.methods.Store(&map[string]uint32{})
 	c.affinity.init(opened.Channels())
@@ -78,7 +84,12 @@ func (c *Client) Info() Info { return c.info }
 // memory, stay mapped until the garbage collector finds that nobody reads. Closing twice is allowed; the error is always
 // nil and exists for io.Closer.
 func (c *Client) Close() error {
-	c.closed.Store(true)
+	c.tasks.Lock()
+	if !c.closed.Swap(true) {
+		c.session.Pending().Shut() // readers look at nothing else
+	}
+	c.tasks.Unlock()
+	c.lifetimeOver()
 	c.session.Close(ErrClosed)
 	c.control.Close()
 	c.background.Wait()
@@ -114,10 +125,30 @@ func (c *Client) NamespaceContext(ctx context.Context, name string) (*Namespace,
 		return n, nil
 	}
 	n := &Namespace{client: c, store: c.store, name: name, view: view, writable: answer.Writable,
-		touches: c.session.Touches(), maxValueBytes: answer.MaxValueBytes}
+		touches: c.session.Touches(), pending: c.session.Pending(), maxValueBytes: answer.MaxValueBytes}
 	known[name] = n
 	c.namespaces.Store(&known)
 	return n, nil
+}
+
+// spawn runs a task that Close waits for, with a context that Close ends and that has the values of
+// ctx; false when the client is closed.
+func (c *Client) spawn(ctx context.Context, timeout time.Duration, task func(context.Context)) bool {
+	c.tasks.Lock()
+	defer c.tasks.Unlock()
+	if c.closed.Load() {
+		return false
+	}
+	c.background.Add(1)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	stop := context.AfterFunc(c.lifetime, cancel)
+	go func() {
+		defer c.background.Done()
+		defer stop()
+		defer cancel()
+		task(ctx)
+	}()
+	return true
 }
 
 // method returns the id of a method.

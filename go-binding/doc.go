@@ -9,6 +9,7 @@
 //	buffer, meta, err := users.GetAppend(buffer[:0], "42")
 //	if err == hearth.ErrNotFound { ... }
 //	count, _, err := users.Increment(ctx, "logins", 1, hearth.Initial(0))
+//	buffer, _, err = users.GetOrLoad(ctx, buffer[:0], "42", loadUser, hearth.TTL(time.Hour))
 //
 //	answer, err := client.Call(ctx, "hearth.echo", nil, request)
 //
@@ -16,8 +17,21 @@
 //
 // [Namespace.GetAppend] copies the value out of a read-only mapping on the calling goroutine. It
 // waits for nobody: no system call, no lock, whether hearthd is idle, busy, being restarted or dead.
-// The one exception is a key that is overwritten faster than it can be copied, eight times in a row;
-// then hearthd is asked. What it returns is the caller's own.
+// There are two exceptions. A key that is overwritten faster than it can be copied, eight times in a row:
+// then hearthd is asked. And a key of which this client has queued a change that was not applied yet.
+// What it returns is the caller's own.
+//
+// # Loading
+//
+// [Namespace.GetOrLoad] reads, and gets what is not there from a function of the caller. Of all
+// processes of the host one loads, the others wait, and a value that is stale is served while one
+// refreshes it. The right to load is a lease, which hearthd keeps: it ends with the process that has it,
+// or with its context, and any change of the key voids it, so that a value which was read from its
+// source before a Delete is not stored after it. [NegativeTTL] remembers what does not exist, [Jitter]
+// keeps entries from expiring together, [RefreshBy] refreshes in the background.
+//
+// [Typed] does the same for Go values, with a codec: JSON, gob, strings, bytes, Cap'n Proto messages, or
+// one of your own.
 //
 // [Namespace.View] gives large values without a copy, in about 100 ns whatever their size: the bytes in
 // shared memory themselves, which a pin keeps from being reused. hearthd does not wait for pins without
@@ -31,14 +45,24 @@
 //
 // Each key is linearizable, over all processes of the host: when a Set, Delete, Touch or one of the
 // operations below has returned without error, every read that begins afterwards sees it or something
-// later, and no read ever sees a mixture of two values. There is no order between different keys, and GetMulti is no snapshot.
+// later, and no read ever sees a mixture of two values. There is no order between different keys, and
+// GetMulti is no snapshot. What GetOrLoad returns after it has loaded was read from its source after the
+// call began, or after another call began that this one has waited for and that nothing has voided.
 //
 // Add, Replace, CompareAndSwap, Increment, Decrement and Append look at the entry and write in one
 // step: of any number of processes that change one key with them no change is lost.
 //
 // Asynchronous writes ([Namespace.SetAsync], [Namespace.DeleteAsync]) of one client to one key are
-// applied in the order of the calls. They are visible when [Client.Flush] has returned, to this
-// process as well; until then a read may return the old value.
+// applied in the order of the calls. They are visible to all when [Client.Flush] has returned. The client
+// that has queued them reads its own writes at once, by every read: it waits for the answer, which is
+// a round trip if it is not there already. If hearthd does not answer within a second, or has died, the key is a
+// miss for this client, and stays one until it dials anew: what the store has there may be older than
+// the write that was lost. Reads cost nothing more for this while nothing is queued. A write that failed
+// for another reason, which Flush tells, has changed nothing.
+//
+// A namespace that is configured as strict adds that nobody reads from it while hearthd is not alive: two
+// seconds after its last sign of life every read misses. Other processes than the one that has queued a
+// delete would otherwise go on reading what was to be deleted until hearthd is back.
 //
 // [Namespace.Flush] removes everything that was written before, in one step. Namespaces are made and
 // dropped while hearthd runs ([Client.CreateNamespace], [Client.DropNamespace]); a Namespace of one
@@ -51,7 +75,8 @@
 //
 // # Memory
 //
-// These allocate nothing: GetAppend and GetMulti if dst has room, View and Release, Get of a missing key, Set, SetAsync,
+// These allocate nothing: GetAppend, GetMulti and GetOrLoad of a fresh value if dst has room, View and
+// Release, Get of a missing key, Set, SetAsync,
 // Delete, DeleteAsync, Touch, Add, Replace, CompareAndSwap, Increment, Decrement and Append, with
 // options and with a traced context, Call if dst has room for
 // the answer, Namespace of a name used before. No method keeps a key, value, request or dst after it
@@ -70,6 +95,8 @@
 //	ErrNotFound                -                     load it from where it comes from
 //	ErrExists                  -                     an Add came second: the key is there
 //	ErrRevoked                 -                     of View.Release: forget what was read, read again
+//	ErrLoadPanic               INTERNAL              another goroutine's loader has panicked
+//	ErrCodec                   INVALID_ARGUMENT      the codec of a Typed, or what is stored
 //	ErrVersionMismatch         -                     read again, and repeat the CompareAndSwap
 //	ErrNotCounter              FAILED_PRECONDITION   Set a decimal number first
 //	ErrCounterRange            OUT_OF_RANGE          the counter stays at what it is
@@ -103,7 +130,7 @@
 // # When hearthd restarts or dies
 //
 // Operations in flight fail with ErrNotRunning, and so does everything after them, except for reads:
-// they go on from the mapping, with what was in the cache. A Client does not reconnect; dial a new
+// they go on from the mapping, with what was in the cache, and GetOrLoad loads what is not there. A Client does not reconnect; dial a new
 // one, and take its namespaces.
 //
 // # Goroutines, processes, descriptors

@@ -51,6 +51,10 @@ var (
 	ErrSocketPath = errors.New("hearth: the socket path is too long")
 	// ErrNotHearth: what is at the path is no socket, or something else answers on it.
 	ErrNotHearth = errors.New("hearth: what is at the socket's path is not hearthd")
+	// ErrLoadPanic: another goroutine was loading the key for a GetOrLoad, and its loader has panicked.
+	ErrLoadPanic = errors.New("hearth: the loader has panicked")
+	// ErrCodec: the codec of a [Typed] could not encode a value, or not decode what is stored.
+	ErrCodec = errors.New("hearth: the codec has failed")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("hearth: the client is closed")
 )
@@ -114,7 +118,7 @@ func (e Execution) String() string {
 // Error is a failed operation. Get one with errors.As.
 type Error struct {
 	// Op is "get", "set", "delete", "touch", "add", "replace", "compare and swap", "increment",
-	// "decrement", "append", "call", "flush", "open namespace", "create namespace", "alter namespace",
+	// "decrement", "append", "load", "call", "flush", "open namespace", "create namespace", "alter namespace",
 	// "drop namespace", "flush namespace", "open method" or "dial".
 	Op string
 	// Name is the key, the method, the namespace or the socket. It is not part of Error(), because keys

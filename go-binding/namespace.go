@@ -23,6 +23,8 @@ type Namespace struct {
 	name          string
 	view          index.Namespace
 	touches       *session.Touches
+	pending       *session.Pending
+	flights       flights
 	writable      bool
 	maxValueBytes uint64
 }
@@ -38,6 +40,9 @@ type Metadata struct {
 	StaleAt time.Time
 	// Stale says that StaleAt has passed: the value is served, and should be refreshed.
 	Stale bool
+	// KnownAbsent comes with ErrNotFound: the key was looked for where it comes from, and is not there
+	// ([NegativeTTL]). Version and Expires are about that.
+	KnownAbsent bool
 }
 
 // Name is the name of the namespace.
@@ -58,14 +63,15 @@ const fallbackTimeout = time.Second
 //
 // A Get that begins after a Set or Delete was acknowledged, to whatever process, sees it or a later
 // one. If the key is overwritten faster than it can be copied, eight times in a row, GetAppend asks
-// hearthd instead, for a second at most; that is the only case in which it waits.
+// hearthd instead, for a second at most. It also waits, as long at most, for a write of key that this
+// client has queued with SetAsync or DeleteAsync; those are the only cases in which it waits.
 //
-// Errors: ErrNotFound, ErrInvalidKey, ErrClosed; in the case just described also those of [Namespace.Get].
+// Errors: ErrNotFound, ErrInvalidKey, ErrClosed; in the first of these cases also those of [Namespace.Get].
 func (n *Namespace) GetAppend(dst []byte, key string) (value []byte, metadata Metadata, err error) {
 	var meta index.Meta
 	value, result := n.lookup(dst, key, &meta)
 	if result != index.Hit {
-		return n.notHit(dst, key, result)
+		return n.notHit(context.Background(), dst, key, result, &meta)
 	}
 	if meta.Wanting() {
 		n.touches.Note(&meta)
@@ -84,22 +90,65 @@ func (n *Namespace) GetAppendBytes(dst, key []byte) ([]byte, Metadata, error) {
 	return n.GetAppend(dst, index.KeyOf(key))
 }
 
-// noLookup is the result of a lookup that was not allowed.
-const noLookup = index.Result(255)
+const (
+	// noLookup is the result of a lookup that was not allowed.
+	noLookup = index.Result(255)
+	// unsettled is that of one that must wait for an asynchronous write of this client.
+	unsettled = index.Result(254)
+)
 
 func (n *Namespace) lookup(dst []byte, key string, meta *index.Meta) ([]byte, index.Result) {
-	if n.client.closed.Load() || len(key)-1 >= layout.MaxKeyBytes || len(key) == 0 {
-		return dst, noLookup
+	if n.pending.Any() || len(key)-1 >= layout.MaxKeyBytes || len(key) == 0 {
+		return n.lookupWithCare(dst, key, meta)
 	}
 	return n.store.Read(dst, &n.view, key, meta)
 }
 
-func (n *Namespace) notHit(dst []byte, key string, result index.Result) ([]byte, Metadata, error) {
+func (n *Namespace) lookupWithCare(dst []byte, key string, meta *index.Meta) ([]byte, index.Result) {
+	if n.client.closed.Load() || len(key)-1 >= layout.MaxKeyBytes || len(key) == 0 {
+		return dst, noLookup
+	}
+	hash := n.store.Hash(&n.view, key)
+	if n.pending.Has(hash) {
+		return dst, unsettled
+	}
+	return n.store.Lookup(dst, &n.view, key, hash, meta)
+}
+
+// settle reads a key of which this client may have queued a change. Requests of a channel are executed
+// in order, so the answer to a ping comes after the change. Without an answer the key is a miss if the
+// change is known not to have been applied, or not known to have been.
+func (n *Namespace) settle(ctx context.Context, dst []byte, key string, meta *index.Meta) ([]byte, index.Result) {
+	ch := n.channel(key)
+	ch.Reap()
+	if n.pending.Has(n.store.Hash(&n.view, key)) {
+		ctx, cancel := context.WithTimeout(ctx, fallbackTimeout)
+		defer cancel()
+		r := session.Request{Op: layout.OpPing}
+		var result session.Result
+		ch.Do(ctx, &r, nil, &result)
+		if (result.Failure != nil || result.Status != 0) && ch.Unapplied(uint32(n.view.ID), key) {
+			return dst, index.Miss
+		}
+	}
+	return n.store.Read(dst, &n.view, key, meta)
+}
+
+func (n *Namespace) notHit(ctx context.Context, dst []byte, key string, result index.Result, meta *index.Meta) ([]byte, Metadata, error) {
+	if result == unsettled {
+		dst, result = n.settle(ctx, dst, key, meta)
+	}
 	switch result {
+	case index.Hit:
+		return dst, metadataOf(n.store, meta), nil
 	case index.Miss:
 		return dst, Metadata{}, ErrNotFound
+	case index.Absent:
+		metadata := Metadata{Version: meta.Version, KnownAbsent: true}
+		setExpiry(n.store, &metadata, meta)
+		return dst, metadata, ErrNotFound
 	case index.Contended:
-		ctx, cancel := context.WithTimeout(context.Background(), fallbackTimeout)
+		ctx, cancel := context.WithTimeout(ctx, fallbackTimeout)
 		defer cancel()
 		return n.ask(ctx, dst, key)
 	}
@@ -124,56 +173,84 @@ func metadataOf(store *index.Store, meta *index.Meta) Metadata {
 	return metadata
 }
 
-// Get returns a copy of the value of key. It is GetAppend with a new slice, and ctx bounds the one
-// case in which that asks hearthd.
+// Get returns a copy of the value of key. It is GetAppend with a new slice, and ctx bounds the
+// cases in which that waits.
 //
 // Errors: ErrNotFound, ErrInvalidKey, ErrClosed; rarely ErrNotRunning, or ctx's.
 func (n *Namespace) Get(ctx context.Context, key string) ([]byte, error) {
 	var meta index.Meta
 	value, result := n.lookup([]byte{}, key, &meta)
-	switch result {
-	case index.Hit:
+	if result == index.Hit {
 		if meta.Wanting() {
 			n.touches.Note(&meta)
 		}
 		return value, nil
-	case index.Contended:
-		value, _, err := n.ask(ctx, value, key)
-		if err != nil {
-			return nil, err
-		}
-		return value, nil
 	}
-	_, _, err := n.notHit(nil, key, result)
-	return nil, err
+	value, _, err := n.notHit(ctx, value, key, result, &meta)
+	if err != nil {
+		return nil, err
+	}
+	return value, nil
 }
 
 // ask reads through hearthd. The value goes through a buffer of its own, so that dst may stay on the
 // caller's stack.
 func (n *Namespace) ask(ctx context.Context, dst []byte, key string) ([]byte, Metadata, error) {
-	value, meta, err := n.askRaw(ctx, dst, key)
-	if err != nil {
-		return value, Metadata{}, err
+	result, err := n.request(ctx, key)
+	switch {
+	case err == ErrNotFound:
+		return dst, n.absence(&result), err
+	case err != nil:
+		return dst, Metadata{}, err
 	}
-	return value, metadataOf(n.store, &meta), nil
+	return append(dst, result.Value...), n.metadata(&result), nil
 }
 
 func (n *Namespace) askRaw(ctx context.Context, dst []byte, key string) ([]byte, index.Meta, error) {
+	result, err := n.request(ctx, key)
+	if err != nil {
+		return dst, index.Meta{}, err
+	}
+	return append(dst, result.Value...), n.meta(&result), nil
+}
+
+func (n *Namespace) request(ctx context.Context, key string) (session.Result, error) {
 	r := session.Request{Op: layout.OpGet, Target: n.view.Handle, Key: key, Space: 1 << 12,
 		Limit: n.maxValueBytes}
 	keyBody(&r, key)
 	trace := stamp(ctx, &r)
 	var result session.Result
 	n.channel(key).Do(ctx, &r, nil, &result)
-	if result.Failure != nil || result.Status != 0 {
-		if Code(result.Status) == CodeNotFound && result.Failure == nil {
-			return dst, index.Meta{}, ErrNotFound
-		}
-		return dst, index.Meta{}, operationError("get", key, trace.TraceID, &result)
+	if result.Failure == nil && Code(result.Status) == CodeNotFound {
+		return result, ErrNotFound
 	}
+	if result.Failure != nil || result.Status != 0 {
+		return result, operationError("get", key, trace.TraceID, &result)
+	}
+	return result, nil
+}
+
+// meta is what an answer says about its entry.
+func (n *Namespace) meta(result *session.Result) index.Meta {
 	meta := index.Meta{Version: result.Version, HardExpiryMs: result.HardExpiryMs, SoftExpiryMs: result.SoftExpiryMs}
 	meta.Stale = meta.SoftExpiryMs != layout.Never && !time.Now().Before(n.store.Time(meta.SoftExpiryMs))
-	return append(dst, result.Value...), meta, nil
+	return meta
+}
+
+// metadata is that of an answer with a value.
+func (n *Namespace) metadata(result *session.Result) Metadata {
+	meta := n.meta(result)
+	return metadataOf(n.store, &meta)
+}
+
+// absence is the metadata of a NOT_FOUND, which has a version if a negative entry was its reason.
+func (n *Namespace) absence(result *session.Result) Metadata {
+	if result.Version == 0 {
+		return Metadata{}
+	}
+	metadata := n.metadata(result)
+	metadata.KnownAbsent = true
+	return metadata
 }
 
 // channel is the channel of a key. Always the same one, so that writes to a key keep their order.

@@ -48,9 +48,14 @@ type View struct {
 //
 // Errors: those of GetAppend.
 func (n *Namespace) View(key string) (view View, err error) {
-	if n.client.closed.Load() || len(key)-1 >= layout.MaxKeyBytes || len(key) == 0 {
-		_, _, err = n.notHit(nil, key, noLookup)
-		return view, err
+	if n.pending.Any() || len(key)-1 >= layout.MaxKeyBytes || len(key) == 0 {
+		if n.client.closed.Load() || len(key)-1 >= layout.MaxKeyBytes || len(key) == 0 {
+			_, _, err = n.notHit(context.Background(), nil, key, noLookup, &view.meta)
+			return view, err
+		}
+		if n.pending.Has(n.store.Hash(&n.view, key)) {
+			return n.viewOfCopy(key)
+		}
 	}
 	pins := n.client.session.Pins()
 	claim, ok := pins.Take(&view.held, 1)
@@ -74,6 +79,9 @@ func (n *Namespace) View(key string) (view View, err error) {
 
 func (n *Namespace) viewOfCopy(key string) (view View, err error) {
 	value, result := n.lookup([]byte{}, key, &view.meta)
+	if result == unsettled {
+		value, result = n.settle(context.Background(), value, key, &view.meta)
+	}
 	if result == index.Hit && view.meta.Wanting() {
 		n.touches.Note(&view.meta)
 	}
@@ -82,7 +90,7 @@ func (n *Namespace) viewOfCopy(key string) (view View, err error) {
 		defer cancel()
 		value, view.meta, err = n.askRaw(ctx, value, key)
 	} else if result != index.Hit {
-		_, _, err = n.notHit(nil, key, result)
+		_, _, err = n.notHit(context.Background(), nil, key, result, &view.meta)
 	}
 	if err != nil {
 		return View{}, err

@@ -5,53 +5,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/hearthd/hearth/go-binding/internal/layout"
 	"github.com/hearthd/hearth/go-binding/internal/session"
 )
-
-// SetOption sets an expiry of Set, SetAsync, Touch, Add, Replace, CompareAndSwap or Initial. It is a value and not a function, so that
-// passing one allocates nothing.
-type SetOption struct {
-	soft  bool
-	never bool
-	after time.Duration
-}
-
-// TTL is how long the entry is served. Without it the namespace's default applies. Rounded up to
-// milliseconds; must be positive.
-func TTL(d time.Duration) SetOption { return SetOption{after: d} }
-
-// SoftTTL is how long the entry is fresh; afterwards it is served as stale (Metadata.Stale) until its
-// TTL ends. Not longer than the TTL.
-func SoftTTL(d time.Duration) SetOption { return SetOption{soft: true, after: d} }
-
-// NoExpiry serves the entry until it is overwritten, deleted or evicted, whatever the default.
-func NoExpiry() SetOption { return SetOption{never: true} }
-
-// ttls returns the protocol's hard and soft TTL.
-func ttls(options []SetOption) (hard, soft uint64, ok bool) {
-	hard, soft = layout.TTLDefault, layout.TTLDefault
-	for _, o := range options {
-		ms := uint64(layout.TTLNever)
-		if !o.never {
-			if o.after <= 0 {
-				return 0, 0, false
-			}
-			ms = uint64((o.after-1)/time.Millisecond) + 1
-		}
-		if o.soft {
-			soft = ms
-			continue
-		}
-		hard = ms
-		if o.never && soft == layout.TTLDefault {
-			soft = layout.TTLNever
-		}
-	}
-	return hard, soft, soft == layout.TTLNever || soft <= hard || hard == layout.TTLDefault
-}
 
 // Set stores a value. When it returns nil, every reader on the host sees the value or a later one.
 // It allocates nothing, with or without options, and keeps neither key nor value.
@@ -77,7 +34,8 @@ func (n *Namespace) Set(ctx context.Context, key string, value []byte, options .
 // SetAsync queues a Set and returns as soon as it is in the ring, which waits only while the ring is
 // full or too many requests are unanswered. What failed, and that everything before was applied, is
 // told by [Client.Flush]. Writes of one client to one key are applied in the order in which they
-// were called. Until Flush, reads may return the old value, of this process too.
+// were called. Reads through this client see the value, and wait for it if it was not applied yet;
+// those of others may see the old one until Flush has returned.
 //
 // Values longer than a quarter of the ring (16 KiB by default) are sent as by Set.
 //
@@ -179,6 +137,7 @@ func keyBody(r *session.Request, key string) {
 
 func (n *Namespace) start(ctx context.Context, r *session.Request, op, key string) error {
 	trace := stamp(ctx, r)
+	r.Hash = n.store.Hash(&n.view, key)
 	if err := n.channel(key).Start(ctx, r, key); err != nil {
 		return operationError(op, key, trace.TraceID, &session.Result{Failure: err})
 	}

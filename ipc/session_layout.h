@@ -144,6 +144,9 @@ enum Opcode : std::uint16_t {
   kOpCompareAndSwap = 9,  // CasBody, key, value
   kOpIncrement = 10,      // IncrementBody, key; the answer's `number` is the new value
   kOpAppend = 11,         // AppendBody, key, bytes
+  kOpLease = 12,    // LeaseBody, key: the value, or the right to load it, or a wait for either
+  kOpFill = 13,     // FillBody, key, value: what the holder of a lease has loaded
+  kOpRelease = 14,  // ReleaseBody, key: the holder has nothing to fill in
 };
 
 // A message longer than one record travels as several with the same call id, opcode and target.
@@ -194,7 +197,9 @@ struct ResponseHeader {
   std::uint64_t soft_expiry_ms;
   std::uint32_t retry_after_ms;  // with kResourceExhausted, where waiting helps; 0 = no advice
   std::uint8_t reserved1[4];
-  std::uint64_t number;  // of kOpIncrement: the new value, two's complement
+  // Of kOpIncrement: the new value, two's complement. Of kOpLease: the token of the lease that was
+  // granted; 0 = the payload is the value.
+  std::uint64_t number;
 };
 #define HEARTH_RESPONSE_HEADER_FIELDS(F) \
   F(length, 0)                           \
@@ -298,6 +303,52 @@ struct AppendBody {
   F(value_length, 4)
 HEARTH_LAYOUT(AppendBody, 8, HEARTH_APPEND_BODY_FIELDS)
 
+// In LeaseBody.flags; all other bits are zero.
+inline constexpr std::uint32_t kLeaseNoWait = 1U << 0U;  // where another holds it: kAlreadyExists
+
+struct LeaseBody {
+  std::uint32_t key_length;
+  std::uint32_t flags;
+};
+#define HEARTH_LEASE_BODY_FIELDS(F) \
+  F(key_length, 0)                  \
+  F(flags, 4)
+HEARTH_LAYOUT(LeaseBody, 8, HEARTH_LEASE_BODY_FIELDS)
+
+// In FillBody.flags; all other bits are zero. The key does not exist where it was to be loaded
+// from: no value; hard_ttl_ms is the TTL of a negative entry, 0 for none; soft_ttl_ms is 0.
+inline constexpr std::uint32_t kFillAbsent = 1U << 0U;
+
+struct FillBody {
+  std::uint64_t hard_ttl_ms;
+  std::uint64_t soft_ttl_ms;
+  std::uint64_t token;
+  std::uint32_t key_length;
+  std::uint32_t value_length;
+  std::uint32_t flags;
+  std::uint32_t reserved;
+};
+#define HEARTH_FILL_BODY_FIELDS(F) \
+  F(hard_ttl_ms, 0)                \
+  F(soft_ttl_ms, 8)                \
+  F(token, 16)                     \
+  F(key_length, 24)                \
+  F(value_length, 28)              \
+  F(flags, 32)                     \
+  F(reserved, 36)
+HEARTH_LAYOUT(FillBody, 40, HEARTH_FILL_BODY_FIELDS)
+
+struct ReleaseBody {
+  std::uint64_t token;
+  std::uint32_t key_length;
+  std::uint32_t reserved;
+};
+#define HEARTH_RELEASE_BODY_FIELDS(F) \
+  F(token, 0)                         \
+  F(key_length, 8)                    \
+  F(reserved, 12)
+HEARTH_LAYOUT(ReleaseBody, 16, HEARTH_RELEASE_BODY_FIELDS)
+
 // Of kOpDelete and kOpGet.
 struct KeyBody {
   std::uint32_t key_length;
@@ -313,7 +364,8 @@ inline constexpr shm::StructLayout kSessionStructs[] = {
     shm::RegionPrefixLayout::kStruct, SessionHeaderLayout::kStruct, PinRecordLayout::kStruct,
     ChannelControlLayout::kStruct,    RequestHeaderLayout::kStruct, ResponseHeaderLayout::kStruct,
     SetBodyLayout::kStruct,           TouchBodyLayout::kStruct,     KeyBodyLayout::kStruct,
-    CasBodyLayout::kStruct,           IncrementBodyLayout::kStruct, AppendBodyLayout::kStruct};
+    CasBodyLayout::kStruct,           IncrementBodyLayout::kStruct, AppendBodyLayout::kStruct,
+    LeaseBodyLayout::kStruct,         FillBodyLayout::kStruct,      ReleaseBodyLayout::kStruct};
 inline constexpr std::uint64_t kSessionFingerprint = shm::Fingerprint(kSessionStructs);
 inline constexpr shm::RegionExpectation kSessionExpectation{
     shm::RegionKind::kSession, kSessionLayoutVersion, kSessionFingerprint};

@@ -55,9 +55,12 @@ bool StoreWriter::MayEvict(std::uint16_t namespace_id) const {
   return (view_.namespace_record(namespace_id).flags.LoadRelaxed() & kNamespaceNoEvict) == 0;
 }
 
-LogKind StoreWriter::LogFor(std::uint16_t namespace_id, std::uint64_t hash,
+LogKind StoreWriter::LogFor(const NewEntry& entry, std::uint64_t hash,
                             const std::optional<SlotRef>& existing) {
+  const std::uint16_t namespace_id = entry.namespace_id;
   if (!MayEvict(namespace_id)) return LogKind::kMain;
+  // That something does not exist must not take room from what does.
+  if (entry.negative && log_.owned(namespace_id) >= kSmallLogFrom) return LogKind::kSmall;
   if (existing) return static_cast<LogKind>(view_.segment(existing->segment()).log & 1U);
   if (log_.owned(namespace_id) < kSmallLogFrom) return LogKind::kMain;
   return ghosts_[namespace_id].Take(hash) ? LogKind::kMain : LogKind::kSmall;

@@ -160,6 +160,10 @@ bool StoreReader::Visible(const EntryView& entry, const NamespaceRecord& record,
     const std::uint64_t now = clock_->MonotonicNanos();
     if (now > heartbeat && now - heartbeat > kHeartbeatTimeoutNs) return false;
   }
+  if ((entry.header.key_bits & kEntryNegative) != 0) {
+    result->negative = true;
+    return false;
+  }
   return true;
 }
 

@@ -30,6 +30,9 @@ struct ReadResult {
   std::uint64_t hard_expiry_ms = kNever;  // store time
   std::uint64_t soft_expiry_ms = kNever;
   bool stale = false;  // the soft expiry has passed
+  // Of a miss: an entry says that the key is known to be absent, until its hard expiry. Version and
+  // expiries are that entry's.
+  bool negative = false;
   // Of a hit: the key's hash, and the frequency its slot had. Below kMaxFrequency the reader should
   // let the writer know of the read (StoreWriter::NoteRead, or a touch buffer).
   std::uint64_t hash = 0;

@@ -13,6 +13,7 @@ namespace hearth::cache {
 namespace {
 
 constexpr std::uint64_t kOriginSequenceMask = (std::uint64_t{1} << 48U) - 1;
+
 Result<std::uint64_t> ExpiryOf(std::uint64_t ttl_ms, std::uint64_t default_ms, std::uint64_t now) {
   if (ttl_ms == kTtlOfNamespace) ttl_ms = default_ms == 0 ? kTtlNone : default_ms;
   if (ttl_ms == kTtlNone) return kNever;
@@ -72,7 +73,8 @@ Result<StoreWriter::NewEntry> StoreWriter::Prepare(std::uint16_t namespace_id, s
 
 bool StoreWriter::Visible(const EntryView& entry) const {
   const NamespaceRecord& record = view_.namespace_record(entry.header.namespace_id);
-  return entry.version() > record.flushed_version.LoadRelaxed() &&
+  return (entry.header.key_bits & kEntryNegative) == 0 &&
+         entry.version() > record.flushed_version.LoadRelaxed() &&
          (entry.hard_expiry_ms == kNever || reader_.NowMs() < entry.hard_expiry_ms);
 }
 
@@ -80,6 +82,21 @@ Result<std::uint64_t> StoreWriter::Set(std::uint16_t namespace_id, std::string_v
                                        std::string_view value, const Ttl& ttl,
                                        const Origin& origin) {
   HEARTH_ASSIGN(const NewEntry entry, Prepare(namespace_id, key, value, ttl, origin));
+  return Write(entry);
+}
+
+Result<std::uint64_t> StoreWriter::SetAbsent(std::uint16_t namespace_id, std::string_view key,
+                                             std::uint64_t ttl_ms, const Origin& origin) {
+  if (ttl_ms == kTtlOfNamespace || ttl_ms == kTtlNone)
+    return Error(Code::kInvalidArgument, "a negative entry needs a TTL of its own");
+  HEARTH_ASSIGN(NewEntry entry,
+                Prepare(namespace_id, key, "", {.hard_ms = ttl_ms, .soft_ms = kTtlNone}, origin));
+  if (!MayEvict(namespace_id)) {
+    const auto removed = Delete(namespace_id, key, origin);
+    if (!removed.ok() && removed.status().code() != Code::kNotFound) return removed.status();
+    return 0;
+  }
+  entry.negative = true;
   return Write(entry);
 }
 
@@ -125,18 +142,15 @@ void StoreWriter::Heartbeat() {
 }
 
 Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
-  const std::uint32_t key_bits = static_cast<std::uint32_t>(entry.key.size()) |
-                                 (entry.hard_expiry_ms != kNever ? kEntryHasHardExpiry : 0U) |
-                                 (entry.soft_expiry_ms != kNever ? kEntryHasSoftExpiry : 0U);
   const std::uint64_t bytes =
-      PadEntry(EntryBytes(key_bits, static_cast<std::uint32_t>(entry.value.size())));
+      PadEntry(EntryBytes(entry.KeyBits(), static_cast<std::uint32_t>(entry.value.size())));
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), entry.namespace_id), entry.key);
   writing_namespace_ = entry.namespace_id;
   const auto existing = index_.Find(hash, entry.namespace_id, entry.key);
   // First, since it may have to evict and move entries, also to the place that would be reserved.
   if (!existing) HEARTH_TRY(MakeSlotRoom(hash));
-  const LogKind log = LogFor(entry.namespace_id, hash, existing);
+  const LogKind log = LogFor(entry, hash, existing);
   HEARTH_ASSIGN(const Place place, Reserve(entry.namespace_id, log, bytes));
   const std::uint64_t version = Append(entry, place);
   Publish(hash, entry, place);
@@ -199,17 +213,11 @@ std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
 
   EntryHeader head{};
   head.namespace_id = entry.namespace_id;
-  std::uint32_t key_bits = static_cast<std::uint32_t>(entry.key.size());
+  const std::uint32_t key_bits = entry.KeyBits();
   std::uint64_t expiries[2];
   std::size_t expiry_count = 0;
-  if (entry.hard_expiry_ms != kNever) {
-    key_bits |= kEntryHasHardExpiry;
-    expiries[expiry_count++] = entry.hard_expiry_ms;
-  }
-  if (entry.soft_expiry_ms != kNever) {
-    key_bits |= kEntryHasSoftExpiry;
-    expiries[expiry_count++] = entry.soft_expiry_ms;
-  }
+  if (entry.hard_expiry_ms != kNever) expiries[expiry_count++] = entry.hard_expiry_ms;
+  if (entry.soft_expiry_ms != kNever) expiries[expiry_count++] = entry.soft_expiry_ms;
   head.key_bits = static_cast<std::uint16_t>(key_bits);
   head.value_length = static_cast<std::uint32_t>(entry.value.size());
   head.origin_sequence = static_cast<std::uint32_t>(entry.origin.sequence);

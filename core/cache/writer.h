@@ -110,6 +110,14 @@ class StoreWriter {
   //   kResourceExhausted  the namespace or the store is full and may not evict
   Result<std::uint64_t> Set(std::uint16_t namespace_id, std::string_view key,
                             std::string_view value, const Ttl& ttl, const Origin& origin);
+  // Notes that a key is known to be absent: readers miss, and see that they need not ask anybody
+  // (ReadResult::negative); for every other operation the key is not there. `ttl_ms` is the
+  // entry's own and must be one, kTtlOfNamespace and kTtlNone are kInvalidArgument. Such entries go
+  // into the small log and are never moved, so they cannot crowd out values: they have the small
+  // log's share of the namespace at most, and go first. A namespace that does not evict takes none:
+  // there the key is removed and 0 returned. Errors are those of Set.
+  Result<std::uint64_t> SetAbsent(std::uint16_t namespace_id, std::string_view key,
+                                  std::uint64_t ttl_ms, const Origin& origin);
   // Removes a key; returns the version that was removed. kNotFound for one that is absent or
   // expired.
   Result<std::uint64_t> Delete(std::uint16_t namespace_id, std::string_view key,
@@ -186,6 +194,13 @@ class StoreWriter {
     std::uint64_t hard_expiry_ms;
     std::uint64_t soft_expiry_ms;
     Origin origin;
+    bool negative = false;
+    std::uint32_t KeyBits() const {
+      return static_cast<std::uint32_t>(key.size()) |
+             (hard_expiry_ms != kNever ? kEntryHasHardExpiry : 0U) |
+             (soft_expiry_ms != kNever ? kEntryHasSoftExpiry : 0U) |
+             (negative ? kEntryNegative : 0U);
+    }
   };
   struct Place {
     std::uint32_t segment;
@@ -196,6 +211,7 @@ class StoreWriter {
   Status CheckKey(std::uint16_t namespace_id, std::string_view key) const;
   Result<NewEntry> Prepare(std::uint16_t namespace_id, std::string_view key, std::string_view value,
                            const Ttl& ttl, const Origin& origin) const;
+  // Whether there is a value that may be served: not expired, flushed or negative.
   bool Visible(const EntryView& entry) const;
   // The entry of a key, if there is one and it is visible: also where readers miss because the
   // heartbeat is stale. Points into the store until the next change.
@@ -277,8 +293,7 @@ class StoreWriter {
   std::uint32_t QuotaSegments(std::uint16_t namespace_id) const;
   bool MayEvict(std::uint16_t namespace_id) const;
   // Where a write of this key belongs.
-  LogKind LogFor(std::uint16_t namespace_id, std::uint64_t hash,
-                 const std::optional<SlotRef>& existing);
+  LogKind LogFor(const NewEntry& entry, std::uint64_t hash, const std::optional<SlotRef>& existing);
   Status FullError(std::uint16_t namespace_id, bool over_quota) const;
   // Sees to it that the log has room for an entry, or that the namespace may take another segment
   // and there is one.

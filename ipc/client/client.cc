@@ -188,14 +188,17 @@ Reply Client::Get(std::uint32_t namespace_handle, std::string_view key,
     case cache::ReadOutcome::kMiss:
       reply.payload.clear();
       reply.status = Error(Code::kNotFound, "no such key");
+      reply.negative = read.negative;
       break;
     case cache::ReadOutcome::kHit:
-      reply.version = read.version;
-      reply.hard_expiry_ms = read.hard_expiry_ms;
-      reply.soft_expiry_ms = read.soft_expiry_ms;
       reply.stale = read.stale;
       impl_->NoteRead(read);
       break;
+  }
+  if (reply.ok() || reply.negative) {
+    reply.version = read.version;
+    reply.hard_expiry_ms = read.hard_expiry_ms;
+    reply.soft_expiry_ms = read.soft_expiry_ms;
   }
   reply.execution = Execution::kDone;
   return reply;
@@ -227,6 +230,7 @@ Reply Client::GetFromWriter(std::uint32_t namespace_handle, std::string_view key
   Reply reply =
       impl_->KeyCall(kOpGet, namespace_handle, key, impl_->channel->max_response_space(), options);
   if (reply.ok()) reply.stale = reply.soft_expiry_ms <= impl_->store->NowMs();
+  reply.negative = reply.status.code() == Code::kNotFound && reply.version != 0;
   return reply;
 }
 

@@ -63,7 +63,10 @@ struct Reply {
   std::int64_t number = 0;
   std::uint64_t hard_expiry_ms = ~std::uint64_t{0};  // of a Get, store time; ~0 = never
   std::uint64_t soft_expiry_ms = ~std::uint64_t{0};
-  bool stale = false;                // of a Get: the soft expiry has passed
+  bool stale = false;  // of a Get: the soft expiry has passed
+  // Of a Get that is kNotFound: the key is known to be absent, until the hard expiry. Version and
+  // expiries are of the entry that says so.
+  bool negative = false;
   std::uint32_t retry_after_ms = 0;  // with kResourceExhausted, where waiting helps
 
   bool ok() const { return status.ok(); }
@@ -129,8 +132,10 @@ class Client {
   Result<std::vector<NamespaceStatus>> ListNamespaces();
 
   // ---------------------------------------------------------------------------------------
-  // operations A Get sees every acknowledged write of any process, and not the pipelined ones of
-  // this client that Drain() has not seen. It works on after the session has ended.
+  // operations A Get sees every acknowledged write of any process. Of this client's pipelined ones
+  // that are not completed it may see the old value; GetFromWriter is executed after them. It works
+  // on after the session has ended: what was not completed then may be lost, and the value be
+  // older.
   Reply Get(std::uint32_t namespace_handle, std::string_view key, const CallOptions& options = {});
   // The value where it lies, without a copy: value_view.h says what that is worth. kNotFound;
   // kResourceExhausted when all of the session's pins are in use, or the key changes too fast to be

@@ -228,6 +228,27 @@ std::vector<std::string> BodyVectors() {
   return vectors;
 }
 
+std::vector<std::string> LeaseVectors() {
+  const ipc::LeaseBody lease{.key_length = 0x21222324, .flags = ipc::kLeaseNoWait};
+  const ipc::FillBody fill{0x0102030405060708,
+                           0x1112131415161718,
+                           0x4142434445464748,
+                           0x21222324,
+                           0x31323334,
+                           ipc::kFillAbsent,
+                           0};
+  const ipc::ReleaseBody release{fill.token, fill.key_length, 0};
+  return {
+      fmt::format(R"({{"struct": "LeaseBody", "key_length": {}, "flags": {}, "bytes": "{}"}})",
+                  lease.key_length, lease.flags, RecordBytes(lease)),
+      fmt::format(R"({{"struct": "FillBody", "hard_ttl_ms": {}, "soft_ttl_ms": {}, "token": {}, )"
+                  R"("key_length": {}, "value_length": {}, "flags": {}, "bytes": "{}"}})",
+                  Word(fill.hard_ttl_ms), Word(fill.soft_ttl_ms), Word(fill.token), fill.key_length,
+                  fill.value_length, fill.flags, RecordBytes(fill)),
+      fmt::format(R"({{"struct": "ReleaseBody", "token": {}, "key_length": {}, "bytes": "{}"}})",
+                  Word(release.token), release.key_length, RecordBytes(release))};
+}
+
 std::string RecordsJson() {
   std::vector<std::string> vectors;
   ipc::RequestHeader request{};
@@ -274,6 +295,7 @@ std::string RecordsJson() {
       Word(response.hard_expiry_ms), Word(response.soft_expiry_ms), response.retry_after_ms,
       Word(response.number), RecordBytes(response)));
   for (std::string& body : BodyVectors()) vectors.push_back(std::move(body));
+  for (std::string& body : LeaseVectors()) vectors.push_back(std::move(body));
   return Lines(vectors) + "\n";
 }
 

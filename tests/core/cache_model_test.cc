@@ -379,7 +379,7 @@ TEST_CASE("model: a store far too small returns the latest value or none") {
                      {.options = {.quota_max_bytes = 2 * kSegment}, .may_lose = true},
                      {.options = {.hard_ttl_ms = 800, .soft_ttl_ms = 100}, .may_lose = true},
                      {.options = {.quota_max_bytes = 3 * kSegment, .evict = false}}},
-      .keys = 400,
+      .keys = 700,
       .operations = 100'000,
       .large_one_in = 60};
   RunRounds("tight", tight, 5, /*loses=*/true);

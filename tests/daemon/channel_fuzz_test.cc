@@ -19,7 +19,7 @@ using ipc::RequestHeader;
 
 // Random fields where `pick` says so, plausible ones elsewhere.
 RequestHeader RandomHeader(Random& random, ChannelRig& rig) {
-  RequestHeader header = rig.client().Header(static_cast<ipc::Opcode>(1 + random.Below(11)),
+  RequestHeader header = rig.client().Header(static_cast<ipc::Opcode>(1 + random.Below(14)),
                                              static_cast<std::uint32_t>(random.Below(4)));
   if (random.OneIn(4)) header.opcode = static_cast<std::uint16_t>(random.Next());
   if (random.OneIn(3)) header.flags = static_cast<std::uint16_t>(random.Below(4));

@@ -103,6 +103,18 @@ void Crowd(const Attacker& attacker) {
   }
 }
 
+// Leaves a negative entry under "absent" in the first namespace.
+void Absent(const Attacker& attacker) {
+  Joined joined = Join(attacker);
+  joined.ring->Send(ipc::kOpLease, 1, LeasePayload("absent"));
+  const auto lease = joined.ring->Await(-1);
+  joined.ring->Send(
+      ipc::kOpFill, 1,
+      FillPayload("absent", lease->header.number, "", 3'600'000, 0, ipc::kFillAbsent));
+  const auto filled = joined.ring->Await(-1);
+  Say(filled->code() == Code::kOk ? "filled" : "ERROR " + filled->payload);
+}
+
 // Requests in flight when the daemon is told to stop; prints what became of each.
 void InFlight(const Attacker& attacker) {
   ipc::ClientOptions options = OptionsOf(attacker, "in-flight");
@@ -149,7 +161,11 @@ void Hello(const Attacker& attacker) {
 }  // namespace
 
 std::map<std::string, Attack> GoodClients() {
-  return {{"good", Good}, {"crowd", Crowd}, {"in-flight", InFlight}, {"hello", Hello}};
+  return {{"absent", Absent},
+          {"good", Good},
+          {"crowd", Crowd},
+          {"in-flight", InFlight},
+          {"hello", Hello}};
 }
 
 }  // namespace hearth::testing

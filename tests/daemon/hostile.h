@@ -27,10 +27,11 @@ struct Attacker {
 };
 
 using Attack = void (*)(const Attacker&);
-// By name. `good` and `crowd` are well-behaved.
+// By name. `good`, `crowd` and `absent` are well-behaved.
 std::map<std::string, Attack> ControlAttacks();
 std::map<std::string, Attack> MemoryAttacks();
 std::map<std::string, Attack> RecordAttacks();
+std::map<std::string, Attack> LeaseAttacks();
 std::map<std::string, Attack> RightsFacts();
 std::map<std::string, Attack> GoodClients();
 

@@ -102,8 +102,8 @@ constexpr unsigned kWatchdogSeconds = 240;
 
 std::map<std::string, Attack> AllAttacks() {
   std::map<std::string, Attack> all;
-  for (const auto& part :
-       {ControlAttacks(), MemoryAttacks(), RecordAttacks(), RightsFacts(), GoodClients()})
+  for (const auto& part : {ControlAttacks(), MemoryAttacks(), RecordAttacks(), LeaseAttacks(),
+                           RightsFacts(), GoodClients()})
     all.insert(part.begin(), part.end());
   return all;
 }

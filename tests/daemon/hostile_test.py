@@ -79,6 +79,8 @@ ATTACKS = [
     Attack("leave-before-the-answer-ends", runs=RUNS),
     Attack("announce-and-abandon", [rf"^{6 * 3} announcements refused"], runs=3),
     Attack("cancel-everything", runs=RUNS),
+    Attack("hoard-leases", ["refused after 4096 leases: .*the limit", "free again"],
+           [r"session \d+ ended: the client closed it"] * RUNS, runs=RUNS),
     Attack("punch-holes", [r"\d+ of \d+ sessions ended"], runs=2 * RUNS),
     Attack("overwrite-header", ["served", "served"]),
     Attack("resize-region", ["cannot shrink", "cannot grow", "served"]),

@@ -81,6 +81,32 @@ std::string AppendPayload(std::string_view key, std::string_view more) {
   return BytesOf(body).append(key).append(more);
 }
 
+std::string LeasePayload(std::string_view key, std::uint32_t flags) {
+  ipc::LeaseBody body{};
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.flags = flags;
+  return BytesOf(body).append(key);
+}
+
+std::string FillPayload(std::string_view key, std::uint64_t token, std::string_view value,
+                        std::uint64_t hard_ttl_ms, std::uint64_t soft_ttl_ms, std::uint32_t flags) {
+  ipc::FillBody body{};
+  body.hard_ttl_ms = hard_ttl_ms;
+  body.soft_ttl_ms = soft_ttl_ms;
+  body.token = token;
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  body.value_length = static_cast<std::uint32_t>(value.size());
+  body.flags = flags;
+  return BytesOf(body).append(key).append(value);
+}
+
+std::string ReleasePayload(std::string_view key, std::uint64_t token) {
+  ipc::ReleaseBody body{};
+  body.token = token;
+  body.key_length = static_cast<std::uint32_t>(key.size());
+  return BytesOf(body).append(key);
+}
+
 std::string Announcement(std::uint64_t bytes) { return BytesOf(bytes); }
 
 RingClient::RingClient(const ipc::ChannelView& view, int server_bell, int client_bell)

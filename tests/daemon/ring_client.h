@@ -32,6 +32,11 @@ std::string IncrementPayload(std::string_view key, std::int64_t delta,
                              std::optional<std::int64_t> initial = std::nullopt,
                              std::uint64_t hard_ttl_ms = 0, std::uint64_t soft_ttl_ms = 0);
 std::string AppendPayload(std::string_view key, std::string_view more);
+std::string LeasePayload(std::string_view key, std::uint32_t flags = 0);
+std::string FillPayload(std::string_view key, std::uint64_t token, std::string_view value,
+                        std::uint64_t hard_ttl_ms = 0, std::uint64_t soft_ttl_ms = 0,
+                        std::uint32_t flags = 0);
+std::string ReleasePayload(std::string_view key, std::uint64_t token);
 // The u64 that the first record of a long message begins with.
 std::string Announcement(std::uint64_t bytes);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/clock.h"
 #include "daemon/builtin_methods.h"
 
 namespace hearth::testing {
@@ -87,6 +88,7 @@ ChannelRig::ChannelRig(const RigOptions& options)
   HEARTH_CHECK(store_.Namespace("forbidden") == 2);
   server_ = Must(daemon::ChannelServer::Create({.writer = &store_.writer(),
                                                 .methods = &methods_,
+                                                .leases = &leases_,
                                                 .scratch = &scratch_,
                                                 .max_message_bytes = options.max_message_bytes},
                                                session_.get(), 0, &budget_));
@@ -95,7 +97,9 @@ ChannelRig::ChannelRig(const RigOptions& options)
 Status ChannelRig::Serve() {
   while (true) {
     HEARTH_ASSIGN(const std::uint32_t served, server_->Serve(64));
-    if (served == 0) return Status::Ok();
+    const auto ready = leases_.TakeReady(MonotonicNanosNow());
+    if (ready) HEARTH_TRY(ready->channel->AnswerParked(*ready));
+    if (served == 0 && !ready) return Status::Ok();
   }
 }
 

@@ -85,6 +85,7 @@ class ChannelRig {
   module::MethodRegistry methods_;
   std::shared_ptr<daemon::Session> session_;
   ipc::ByteBudget budget_;
+  daemon::LeaseTable leases_;
   daemon::ChannelServer::Scratch scratch_;
   SessionPeer peer_;
   std::unique_ptr<daemon::ChannelServer> server_;

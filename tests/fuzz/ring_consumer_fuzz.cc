@@ -55,6 +55,9 @@ std::vector<std::string> Seeds() {
   AddRecord(&changes, sizeof(ipc::CasBody) + 2, ipc::kOpCompareAndSwap, 0, 0);
   AddRecord(&changes, sizeof(ipc::IncrementBody) + 1, ipc::kOpIncrement, 0, 0);
   AddRecord(&changes, sizeof(ipc::AppendBody) + 2, ipc::kOpAppend, 0, 0);
+  AddRecord(&changes, sizeof(ipc::LeaseBody) + 1, ipc::kOpLease, 0, 0);
+  AddRecord(&changes, sizeof(ipc::FillBody) + 2, ipc::kOpFill, 0, 0);
+  AddRecord(&changes, sizeof(ipc::ReleaseBody) + 1, ipc::kOpRelease, 0, 0);
   return {plain, padded, parts, changes};
 }
 

@@ -74,49 +74,6 @@ void CheckOutcome(const Reply& reply, Code code, std::uint64_t version) {
   if (version != 0) CHECK(reply.version == version);
 }
 
-TEST_CASE("client: hits are told to the daemon, until it knows that the entry is wanted") {
-  TestServer::Options options;
-  options.touch_entries = 4;
-  TestServer server(options);
-  const auto client = Connect(server);
-  const auto space = client->OpenNamespace("test");
-  REQUIRE(space.ok());
-  REQUIRE(client->Set(space->id, "key", "value").ok());
-  CHECK_FALSE(client->Get(space->id, "missing").ok());
-  CHECK(server.Touches().empty());
-  REQUIRE(client->Get(space->id, "key").ok());
-  const auto touches = server.Touches();
-  REQUIRE(touches.size() == 1);
-  const cache::StoreView& store = server.store_view();
-  CHECK(touches[0] == HashKey(store.secret(), NamespaceSeed(store.secret(), space->id), "key"));
-  // Round the buffer, and no further.
-  for (int i = 0; i < 10; ++i) REQUIRE(client->Get(space->id, "key").ok());
-  CHECK(server.Touches().size() == 4);
-}
-
-TEST_CASE("client: views take the session's pins, one each, and give them back") {
-  TestServer::Options options;
-  options.pins = 2;
-  TestServer server(options);
-  const auto client = Connect(server);
-  const auto space = client->OpenNamespace("test");
-  REQUIRE(space.ok());
-  REQUIRE(client->Set(space->id, "key", "value").ok());
-  CHECK(client->View(space->id, "missing").status().code() == Code::kNotFound);
-  CHECK(client->View(space->id, "").status().code() == Code::kInvalidArgument);
-  auto first = client->View(space->id, "key");
-  auto second = client->View(space->id, "key");
-  REQUIRE(first.ok());
-  REQUIRE(second.ok());
-  CHECK(first->bytes() == "value");
-  CHECK(client->View(space->id, "key").status().code() == Code::kResourceExhausted);
-  CHECK(first->Release());
-  const auto third = client->View(space->id, "key");
-  REQUIRE(third.ok());
-  CHECK(third->bytes() == "value");
-  CHECK(second->Release());
-}
-
 TEST_CASE("client: operations that look before they write") {
   TestServer server;
   const auto client = Connect(server);

@@ -49,6 +49,7 @@ TestServer::TestServer(Options options)
   directory_ = name;
   path_ = directory_ + "/s";
   namespace_id_ = writer_->CreateNamespace("test", {}).value();
+  HEARTH_CHECK(writer_->SetAbsent(namespace_id_, kAbsentKey, 3'600'000, {}).ok());
   listener_.emplace(ControlListener::Bind(path_, 0600).value());
   thread_ = std::thread([this] { Run(); });
 }
@@ -338,7 +339,8 @@ Status TestServer::Execute(const RequestHeader& request, const std::string& payl
       std::string value;
       const cache::ReadResult read = writer_->Get(target, all.substr(sizeof(KeyBody)), &value);
       if (read.outcome != cache::ReadOutcome::kHit)
-        return Reply(request, Error(Code::kNotFound, "no such key"), "", nullptr, 0);
+        return Reply(request, Error(Code::kNotFound, "no such key"), "",
+                     read.negative ? &read : nullptr, 0);
       return Reply(request, Status::Ok(), value, &read, 0);
     }
     case kOpCall:

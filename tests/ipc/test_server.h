@@ -41,6 +41,9 @@ class TestServer {
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
 
+  // A negative entry that is there from the start, for an hour.
+  static constexpr std::string_view kAbsentKey = "known absent";
+
   const std::string& path() const { return path_; }
   std::uint16_t namespace_id() const { return namespace_id_; }
 

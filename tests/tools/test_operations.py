@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import unittest
 
-from harness import FAILURE, HEARTH_CLI, OK, OVERLOADED, USAGE, WATCHDOG, CliTest, environment
+from harness import BUILD, FAILURE, HEARTH_CLI, OK, OVERLOADED, USAGE, WATCHDOG, CliTest, environment
 
 
 class Conditions(CliTest):
@@ -23,6 +23,18 @@ class Conditions(CliTest):
                    f"key 'a' in namespace 'default' exists, with version {self.version('a')}")
         self.assertEqual(result.stdout, b"")
         self.assertEqual(self.value("a"), b"one")
+
+    def test_a_key_that_is_known_to_be_absent_is_not_there(self) -> None:
+        done = subprocess.run([BUILD / "tests/daemon/hostile_client", self.daemon.socket, "absent"],
+                              capture_output=True, timeout=WATCHDOG, check=True)
+        self.assertIn(b"filled", done.stdout)
+        self.check(self.hearth("cache", "get", "absent"), FAILURE,
+                   "no key 'absent' in namespace 'default'", "does not exist", "for another 59m")
+        self.check(self.hearth("cache", "replace", "absent", "one"), FAILURE, "no key 'absent'")
+        self.check(self.hearth("cache", "del", "absent"), FAILURE, "no key 'absent'")
+        result = self.hearth("cache", "get", "absent")
+        self.check(result, FAILURE, "no key 'absent'")
+        self.assertNotIn(b"does not exist", result.stderr)
 
     def test_replace_needs_the_key(self) -> None:
         self.check(self.hearth("cache", "replace", "r", "one"), FAILURE,

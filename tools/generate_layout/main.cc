@@ -113,7 +113,7 @@ void PrintStore() {
 
 void PrintSession() {
   namespace i = hearth::ipc;
-  const std::array<Constant, 34> constants = {{
+  const std::array<Constant, 39> constants = {{
       {"SessionLayoutVersion", i::kSessionLayoutVersion},
       {"SessionFingerprint", i::kSessionFingerprint},
       {"SessionHeaderOffset", i::kSessionHeaderOffset},
@@ -140,10 +140,15 @@ void PrintSession() {
       {"OpCompareAndSwap", i::kOpCompareAndSwap},
       {"OpIncrement", i::kOpIncrement},
       {"OpAppend", i::kOpAppend},
+      {"OpLease", i::kOpLease},
+      {"OpFill", i::kOpFill},
+      {"OpRelease", i::kOpRelease},
       {"SetAlways", i::kSetAlways},
       {"SetIfAbsent", i::kSetIfAbsent},
       {"SetIfPresent", i::kSetIfPresent},
       {"IncrementHasInitial", i::kIncrementHasInitial},
+      {"LeaseNoWait", i::kLeaseNoWait},
+      {"FillAbsent", i::kFillAbsent},
       {"RecordMore", i::kRecordMore},
       {"RecordContinuation", i::kRecordContinuation},
       {"TTLDefault", i::kTtlDefault},

@@ -89,6 +89,19 @@ std::string GetJson(const Connection& connection, const GetOptions& options,
   return Dump(json);
 }
 
+// What is not there, and is known not to be.
+ExitCode FailAbsent(const GlobalOptions& global, const GetOptions& options,
+                    const Connection& connection, const ipc::Reply& reply) {
+  const auto now_ms = StoreNowMs(global, options.place);
+  if (!now_ms.ok()) return Fail(now_ms.status());
+  return Fail(Error(reply.status.code(),
+                    "no key '{}' in namespace '{}': a loader has found that it does not exist, "
+                    "which is remembered for another {}",
+                    options.key, connection.target.name,
+                    FormatDuration(std::chrono::milliseconds(
+                        Remaining(reply.hard_expiry_ms, *now_ms).value_or(0)))));
+}
+
 // The value of `file` ("-": stdin), of which more than `limit` bytes are not read.
 Result<std::string> ReadValue(const std::string& file, std::uint64_t limit) {
   UniqueFd opened;
@@ -118,6 +131,7 @@ ExitCode RunGet(const GlobalOptions& global, const GetOptions& options) {
   auto connection = ConnectTo(global, options.place, kClientName);
   if (!connection.ok()) return Fail(connection.status());
   const ipc::Reply reply = connection->client->Get(connection->target.handle(), options.key);
+  if (reply.negative) return FailAbsent(global, options, *connection, reply);
   if (!reply.ok()) return FailKey(*connection, options.key, reply.status);
   if (options.meta || global.json) {
     // The clock is looked at after the entry, so that what it says about it is not too much.

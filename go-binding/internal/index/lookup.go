@@ -20,6 +20,8 @@ const (
 	Hit
 	// Contended: the writer changed the entry during each of the attempts. Ask the daemon.
 	Contended
+	// Absent is a Miss of a key that is known to be absent: an entry says so, and meta is about it.
+	Absent
 )
 
 // Meta is what an entry says about itself. Times are store time in ms, layout.Never for none.
@@ -54,6 +56,7 @@ type verdict uint8
 const (
 	notThisOne verdict = iota // another key, expired, flushed or nonsense
 	found
+	absent    // the key, and that it is known to be absent
 	disturbed // it changed while it was read
 )
 
@@ -70,8 +73,8 @@ type reader struct {
 	held          *Held // instead of a copy, if not nil
 }
 
-// Read appends the value of key to dst and fills meta. Without a Hit dst comes back as it was and
-// meta is undefined.
+// Read appends the value of key to dst and fills meta. Without a Hit dst comes back as it was, and
+// unless the key is Absent meta is undefined.
 func (s *Store) Read(dst []byte, ns *Namespace, key string, meta *Meta) ([]byte, Result) {
 	if !straightInAssembly || len(key)-4 > 12 || len(key) < 4 || hooked {
 		return s.Lookup(dst, ns, key, s.Hash(ns, key), meta)
@@ -168,8 +171,11 @@ func (s *Store) find(dst []byte, ns *Namespace, key string, hash uint64, meta *M
 		// A split publishes new pages and then reuses the old one, so what was found, or not
 		// found, counts only if the page was still the right one at the end.
 		if v != disturbed && r.directoryWord.Load() == r.directory {
-			if v == found {
+			switch v {
+			case found:
 				return dst, Hit
+			case absent:
+				return dst, Absent
 			}
 			return dst, Miss
 		}
@@ -273,7 +279,7 @@ func (r *reader) readEntry(dst []byte, segment, segmentHeader, offset uint64) ([
 	hard, soft := uint64(layout.Never), uint64(layout.Never)
 	keyLength := uint64(len(r.key))
 	if head>>32&0xffff != r.namespace || keyBits&layout.EntryKeyLengthMask != keyLength ||
-		keyBits&layout.EntryNegative != 0 || version <= r.flushed {
+		version <= r.flushed {
 		return dst, notThisOne
 	}
 	expiryBytes := keyBits&layout.EntryHasHardExpiry>>8 + keyBits&layout.EntryHasSoftExpiry>>9
@@ -306,6 +312,9 @@ func (r *reader) readEntry(dst []byte, segment, segmentHeader, offset uint64) ([
 		return dst, notThisOne
 	}
 	*r.meta = Meta{Version: version, HardExpiryMs: hard, SoftExpiryMs: soft, Stale: soft <= r.nowMs}
+	if keyBits&layout.EntryNegative != 0 {
+		return dst, absent
+	}
 	if r.held != nil {
 		r.held.bytes = region.View(at+keyLength, valueLength)
 		return dst, found

@@ -110,15 +110,13 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-func TestFlushNegativeAndDropped(t *testing.T) {
+func TestFlushAndDropped(t *testing.T) {
 	w, _ := storetest.NewInMemory(storetest.Options{})
 	w.Set(storetest.Entry{Key: "old", Value: []byte("v")})
 	w.Flush(0)
 	wantMiss(t, w, 0, "old")
 	w.Set(storetest.Entry{Key: "old", Value: []byte("new")})
 	wantHit(t, w, 0, "old", "new")
-	w.Set(storetest.Entry{Key: "absent", Negative: true})
-	wantMiss(t, w, 0, "absent")
 	w.Region.Word32(w.NamespaceRecord(0) + layout.NamespaceRecordState).Store(2)
 	wantMiss(t, w, 0, "old")
 }

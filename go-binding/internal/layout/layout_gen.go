@@ -59,7 +59,7 @@ const (
 // Sessions, rings and records (ipc/session_layout.h).
 const (
 	SessionLayoutVersion   = 0x1
-	SessionFingerprint     = 0x220aa1419c1874b7
+	SessionFingerprint     = 0x1d08f73d6257b1da
 	SessionHeaderOffset    = 0x80
 	SessionHeaderBytes     = 0x1000
 	MaxChannels            = 0x10
@@ -84,10 +84,15 @@ const (
 	OpCompareAndSwap       = 0x9
 	OpIncrement            = 0xa
 	OpAppend               = 0xb
+	OpLease                = 0xc
+	OpFill                 = 0xd
+	OpRelease              = 0xe
 	SetAlways              = 0x0
 	SetIfAbsent            = 0x1
 	SetIfPresent           = 0x2
 	IncrementHasInitial    = 0x1
+	LeaseNoWait            = 0x1
+	FillAbsent             = 0x1
 	RecordMore             = 0x1
 	RecordContinuation     = 0x2
 	TTLDefault             = 0x0
@@ -320,4 +325,29 @@ const (
 	AppendBodySize        = 0x8
 	AppendBodyKeyLength   = 0x0
 	AppendBodyValueLength = 0x4
+)
+
+// Size and field offsets of LeaseBody, in bytes.
+const (
+	LeaseBodySize      = 0x8
+	LeaseBodyKeyLength = 0x0
+	LeaseBodyFlags     = 0x4
+)
+
+// Size and field offsets of FillBody, in bytes.
+const (
+	FillBodySize        = 0x28
+	FillBodyHardTtlMs   = 0x0
+	FillBodySoftTtlMs   = 0x8
+	FillBodyToken       = 0x10
+	FillBodyKeyLength   = 0x18
+	FillBodyValueLength = 0x1c
+	FillBodyFlags       = 0x20
+)
+
+// Size and field offsets of ReleaseBody, in bytes.
+const (
+	ReleaseBodySize      = 0x10
+	ReleaseBodyToken     = 0x0
+	ReleaseBodyKeyLength = 0x8
 )

@@ -37,6 +37,7 @@ type record struct {
 	Expected      conformance.Word `json:"expected_version"`
 	Delta         conformance.Word
 	Initial       conformance.Word
+	Token         conformance.Word
 	Bytes         conformance.Bytes
 }
 
@@ -57,7 +58,7 @@ func TestRecordsAreThoseOfCpp(t *testing.T) {
 			}
 		}
 	}
-	if len(seen) != 8 {
+	if len(seen) != 11 {
 		t.Errorf("records of %v", seen)
 	}
 }
@@ -130,6 +131,25 @@ func body(v *record) []byte {
 		b := make([]byte, layout.AppendBodySize)
 		little.PutUint32(b[layout.AppendBodyKeyLength:], v.KeyLength)
 		little.PutUint32(b[layout.AppendBodyValueLength:], v.ValueLength)
+		return b
+	case "LeaseBody":
+		b := make([]byte, layout.LeaseBodySize)
+		little.PutUint32(b[layout.LeaseBodyKeyLength:], v.KeyLength)
+		little.PutUint32(b[layout.LeaseBodyFlags:], uint32(v.Flags))
+		return b
+	case "FillBody":
+		b := make([]byte, layout.FillBodySize)
+		little.PutUint64(b[layout.FillBodyHardTtlMs:], uint64(v.HardTTLMs))
+		little.PutUint64(b[layout.FillBodySoftTtlMs:], uint64(v.SoftTTLMs))
+		little.PutUint64(b[layout.FillBodyToken:], uint64(v.Token))
+		little.PutUint32(b[layout.FillBodyKeyLength:], v.KeyLength)
+		little.PutUint32(b[layout.FillBodyValueLength:], v.ValueLength)
+		little.PutUint32(b[layout.FillBodyFlags:], uint32(v.Flags))
+		return b
+	case "ReleaseBody":
+		b := make([]byte, layout.ReleaseBodySize)
+		little.PutUint64(b[layout.ReleaseBodyToken:], uint64(v.Token))
+		little.PutUint32(b[layout.ReleaseBodyKeyLength:], v.KeyLength)
 		return b
 	case "KeyBody":
 		b := make([]byte, layout.KeyBodySize)

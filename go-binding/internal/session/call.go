@@ -19,6 +19,9 @@ type call struct {
 	limit uint64 // the longest answer accepted
 	async bool
 	key   string // of asynchronous writes, for their errors
+	// Of asynchronous writes, for Pending.
+	target uint32
+	hash   uint64
 
 	// open is the sequence of the request, 0 when no answer is expected. Reapers match answers by
 	// it, which also orders the fields above for them.

@@ -37,6 +37,7 @@ type Channel struct {
 	reserved atomic.Int64 // bytes of the response ring
 	waiting  atomic.Int32 // room waiters and outbox records, as a hint to reapers
 	longSend chan struct{}
+	long     atomic.Int32 // calls that may take as long as another process likes
 
 	reap struct {
 		sync.Mutex
@@ -54,7 +55,7 @@ type Channel struct {
 }
 
 // maxBodySize is the size of the longest body.
-const maxBodySize = layout.IncrementBodySize
+const maxBodySize = max(layout.IncrementBodySize, layout.FillBodySize)
 
 // Request is what a caller wants. Nothing of it is kept.
 type Request struct {
@@ -72,6 +73,8 @@ type Request struct {
 	TraceFlags  byte
 	HasDeadline bool
 	Deadline    time.Time
+	// Hash is of the key, and counts where Start queues a change of it (Pending).
+	Hash uint64
 }
 
 func (r *Request) payload() ring.Payload {
@@ -97,6 +100,7 @@ func (ch *Channel) begin(ctx context.Context, r *Request, dst []byte, asyncKey s
 	}
 	c = ch.takeCall()
 	c.op, c.space, c.asked, c.dst, c.async, c.key = r.Op, space, uint32(space), dst, async, asyncKey
+	c.target, c.hash = r.Target, r.Hash
 	c.limit = r.Limit
 	if c.limit == 0 {
 		c.limit = ch.session.maxMessage
@@ -168,6 +172,22 @@ func (ch *Channel) takeCall() *call {
 	c.reset()
 	return c
 }
+
+// TryWait says whether one more call may take as long as another process likes, such as one for a lease
+// that somebody else holds. Such calls get half of the channel's credit at most: were it all theirs, two
+// processes that wait for each other could not send what the other one waits for. If true, DoneWaiting
+// ends it.
+func (ch *Channel) TryWait() bool {
+	limit := int32(ring.Reservable(ch.answers.Size) / layout.MinResponseSpace / 2)
+	if ch.long.Add(1) <= limit {
+		return true
+	}
+	ch.long.Add(-1)
+	return false
+}
+
+// DoneWaiting ends what TryWait has allowed.
+func (ch *Channel) DoneWaiting() { ch.long.Add(-1) }
 
 // hasCall says whether takeCall will find one. Under the send lock.
 func (ch *Channel) hasCall() bool {

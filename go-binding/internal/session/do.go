@@ -116,9 +116,20 @@ func (ch *Channel) Start(ctx context.Context, r *Request, key string) error {
 		var result Result
 		ch.Do(ctx, r, nil, &result)
 		ch.session.collectAsync(r.Op, key, &result)
+		if result.Failure != nil && ch.session.over() && changes(r.Op) {
+			ch.session.pending.begin(r.Hash)
+			ch.session.pending.lose(r.Target, key)
+		}
 		return nil
 	}
+	tracked := changes(r.Op)
+	if tracked {
+		ch.session.pending.begin(r.Hash) // before anybody else can see the request
+	}
 	_, _, err := ch.begin(ctx, r, nil, key, true)
+	if err != nil && tracked {
+		ch.session.pending.end(r.Hash)
+	}
 	// Answers pile up in the ring, and hold their credit, while nobody waits for one.
 	ch.reapOnce()
 	return err

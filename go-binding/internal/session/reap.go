@@ -16,6 +16,9 @@ var errLong = errors.New("an answer in several records does not add up")
 // pending is a hint: something has been published that nobody consumed.
 func (ch *Channel) pending() bool { return ch.answers.Pending(ch.head.Load()) }
 
+// Reap takes what was answered so far, unless somebody else is at it.
+func (ch *Channel) Reap() { ch.reapOnce() }
+
 // reapOnce takes what is there, unless somebody else is at it.
 func (ch *Channel) reapOnce() {
 	if ch.reap.TryLock() {

@@ -33,6 +33,8 @@ type Session struct {
 	maxMessage uint64
 	clock      shm.Clock
 
+	pending Pending
+
 	ended     chan struct{} // closed when nothing will be answered any more
 	cause     error         // why; set before ended is closed
 	causeOnce sync.Once
@@ -174,6 +176,15 @@ func (s *Session) Channel(i uint64) *Channel { return s.channels[i%uint64(len(s.
 // Ended is closed when the session is over.
 func (s *Session) Ended() <-chan struct{} { return s.ended }
 
+func (s *Session) over() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Cause is why the session is over. Only after Ended.
 func (s *Session) Cause() error { return s.cause }
 
@@ -219,6 +230,9 @@ func (ch *Channel) fail(cause error) {
 
 // asyncDone collects the error of an asynchronous request, if it is one.
 func (s *Session) asyncDone(c *call) {
+	if changes(c.op) {
+		s.pending.finish(c)
+	}
 	if c.failure == nil && c.response.Status == 0 {
 		return // the usual case, before a Result is built
 	}
@@ -232,8 +246,10 @@ func (s *Session) asyncDone(c *call) {
 
 func (s *Session) collectAsync(op uint16, key string, result *Result) {
 	// That a key to delete does not exist is no error.
-	gone := result.Status == statusNotFound && op == layout.OpDelete
-	if result.Failure == nil && (result.Status == 0 || gone) {
+	gone := result.Failure == nil && result.Status == statusNotFound && op == layout.OpDelete
+	// Nor that a lease to release has ended by itself, or with the session.
+	gone = gone || op == layout.OpRelease
+	if gone || result.Failure == nil && result.Status == 0 {
 		return
 	}
 	s.async.Lock()

@@ -62,7 +62,8 @@ func (ch *Channel) spin(c *call, rang bool) bool {
 			others = ch.spinners.Load()
 		}
 	}
-	if !hit && crowded <= crowdYields {
+	// How long a lease takes is up to other processes, and says nothing about the next request.
+	if !hit && crowded <= crowdYields && c.op != layout.OpLease {
 		policy.TooSlow(rang)
 		policy.Refresh()
 	}
