@@ -58,6 +58,8 @@ Status ReadStore(Section section, StoreConfig* config) {
   HEARTH_TRY(
       section.Bytes<std::uint64_t>("segment_size", 64 * kKiB, 2 * kMiB, &config->segment_bytes));
   HEARTH_TRY(section.Integer<std::uint32_t>("max_namespaces", 2, 65536, &config->max_namespaces));
+  HEARTH_TRY(section.Bytes<std::uint64_t>("max_value", 1, cache::kMaxValueBytes,
+                                          &config->max_value_bytes));
   HEARTH_TRY(section.Flag("huge_pages", &config->huge_pages));
   HEARTH_TRY(section.Tables("namespace", &namespaces));
   HEARTH_TRY(section.NothingLeft());
@@ -69,6 +71,10 @@ Status ReadStore(Section section, StoreConfig* config) {
     return section.WrongAt("size", fmt::format("'size' must have room for {} to {} segments of {}",
                                                cache::kMinSegments, cache::kMaxSegments,
                                                FormatBytes(config->segment_bytes)));
+  if (config->max_value_bytes > config->bytes / 4)
+    return section.WrongAt("max_value",
+                           fmt::format("'max_value' must not exceed a quarter of the store ({})",
+                                       FormatBytes(config->bytes / 4)));
   std::set<std::string> names;
   for (const toml::table* table : namespaces) {
     NamespaceConfig item;

@@ -144,7 +144,8 @@ std::optional<std::uint32_t> StoreWriter::NextInLine(std::uint16_t namespace_id)
     log_.Seal(namespace_id,
               age(LogKind::kSmall) < age(LogKind::kMain) ? LogKind::kSmall : LogKind::kMain);
   }
-  const std::size_t in_small = small->size() + (log_.open(namespace_id, LogKind::kSmall) ? 1U : 0U);
+  const std::size_t in_small = log_.sealed_segments(namespace_id, LogKind::kSmall) +
+                               (log_.open(namespace_id, LogKind::kSmall) ? 1U : 0U);
   const bool small_is_large = in_small * kSmallLogShare >= log_.owned(namespace_id);
   if (!small->empty() && (small_is_large || main->empty())) return small->begin()->second;
   if (!main->empty()) return main->begin()->second;
@@ -169,7 +170,14 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
     if (!next) return false;
     victim.segment = *next;
     victim.keep_above = round < kMaxCompactRounds + kMaxCopyRounds ? 0 : kMaxFrequency;
+    // Without a walk; what is next in line then is found in the next round.
+    if (KeepRun(*next, victim.keep_above)) return true;
   }
+  BeginVictim(victim);
+  return true;
+}
+
+void StoreWriter::BeginVictim(Victim victim) {
   const SegmentHeader& header = view_.segment(victim.segment);
   victim.namespace_id = static_cast<std::uint16_t>(header.namespace_id);
   victim.log = static_cast<LogKind>(header.log);
@@ -177,7 +185,6 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
   log_.Retire(victim.segment);
   victim_ = victim;
   HEARTH_FAILPOINT("writer.mid_retire");
-  return true;
 }
 
 void StoreWriter::FinishVictim() {
@@ -241,10 +248,14 @@ void StoreWriter::EvictEntry(const Victim& victim, const EntryView& entry) {
     }
     CountEvicted(1);
     // As many entries as the namespace has, if they are all like those of this segment.
-    if (victim.log == LogKind::kSmall)
-      ghosts_[victim.namespace_id].Add(
-          hash, static_cast<std::uint64_t>(kGhostShare * log_.owned(victim.namespace_id) *
-                                           victim.entries));
+    if (victim.log == LogKind::kSmall) {
+      Ghost& ghost = ghosts_[victim.namespace_id];
+      const auto alike = static_cast<std::uint64_t>(kGhostShare * log_.owned(victim.namespace_id) *
+                                                    victim.entries);
+      // A large value says nothing about how many others there are.
+      ghost.Add(hash,
+                NeedsRun(entry.header.value_length) ? std::max(alike, ghost.capacity()) : alike);
+    }
   }
   index_.Clear(hash, *ref);
   log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes));
@@ -254,6 +265,7 @@ void StoreWriter::EvictEntry(const Victim& victim, const EntryView& entry) {
 // Copies an entry, unchanged, to the end of a log of its namespace. False when there is no room.
 bool StoreWriter::MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind log,
                             std::uint32_t reads) {
+  if (entry.bytes > view_.segment_bytes()) return false;
   const std::uint16_t namespace_id = entry.header.namespace_id;
   auto open = log_.open(namespace_id, log);
   if (!open || log_.Room(*open) < entry.bytes) {

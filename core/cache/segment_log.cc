@@ -5,7 +5,8 @@
 
 namespace hearth::cache {
 
-SegmentLog::SegmentLog(const StoreView& view) : view_(view), owners_(view.namespace_capacity()) {
+SegmentLog::SegmentLog(const StoreView& view)
+    : view_(view), owners_(view.namespace_capacity()), is_free_(view.segment_count(), true) {
   free_.reserve(view.segment_count());
   for (std::uint32_t segment = view.segment_count(); segment > 0; --segment)
     free_.push_back(segment - 1);
@@ -31,12 +32,13 @@ void SegmentLog::AddOwned(std::uint32_t namespace_id, std::int32_t count) {
 std::uint32_t SegmentLog::TakeFree() {
   const std::uint32_t segment = free_.back();
   free_.pop_back();
-  view_.header().free_segments.StoreRelaxed(free_.size());
+  is_free_[segment] = false;
+  view_.header().free_segments.StoreRelaxed(free_.size() + held_.size());
   return segment;
 }
 
 void SegmentLog::Start(std::uint32_t segment, SegmentState state, std::uint32_t namespace_id,
-                       LogKind log) {
+                       LogKind log, std::uint16_t run_length) {
   StoreHeader& store = view_.header();
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t sequence = store.allocated_sequence.LoadRelaxed() + 1;
@@ -47,7 +49,6 @@ void SegmentLog::Start(std::uint32_t segment, SegmentState state, std::uint32_t 
   header.namespace_id = namespace_id;
   header.log = static_cast<std::uint8_t>(log);
   // A reader that lost its way may still look at the segment's former life.
-  const std::uint16_t run_length = 1;
   CopyShared(&header.run_length, &run_length, sizeof(run_length));
   header.dead_bytes.StoreRelaxed(0);
   header.entry_count.StoreRelaxed(0);
@@ -84,16 +85,20 @@ std::uint32_t SegmentLog::Room(std::uint32_t segment) const {
 }
 
 void SegmentLog::Seal(std::uint16_t namespace_id, LogKind log) {
-  Owner& owner = owners_[namespace_id];
-  std::optional<std::uint32_t>& open = owner.open[Index(log)];
+  std::optional<std::uint32_t>& open = owners_[namespace_id].open[Index(log)];
   if (!open) return;
-  const std::uint32_t segment = *open;
+  SealSegment(*open);
+  open.reset();
+}
+
+void SegmentLog::SealSegment(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
   // SYNC release segment-generation: the generation stays; all entries are below the watermark.
   header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kSealed, generation));
-  open.reset();
-  owner.sealed[Index(log)].emplace(header.sequence, segment);
+  Owner& owner = owners_[header.namespace_id];
+  owner.sealed[header.log & 1U].emplace(header.sequence, segment);
+  owner.sealed_segments[header.log & 1U] += header.run_length;
   owner.dead_bytes += header.dead_bytes.LoadRelaxed();
   const std::uint64_t expiry = header.latest_expiry_ms.LoadRelaxed();
   if (expiry != kNever) expiring_.emplace(expiry, segment);
@@ -103,9 +108,11 @@ void SegmentLog::Seal(std::uint16_t namespace_id, LogKind log) {
 void SegmentLog::Unseal(std::uint32_t segment) {
   const SegmentHeader& header = view_.segment(segment);
   Owner& owner = owners_[header.namespace_id];
-  if (owner.sealed[header.log & 1U].erase({header.sequence, segment}) == 0 &&
-      owner.flushed.erase({header.sequence, segment}) != 0 && owner.flushed.empty())
+  if (owner.sealed[header.log & 1U].erase({header.sequence, segment}) != 0) {
+    owner.sealed_segments[header.log & 1U] -= header.run_length;
+  } else if (owner.flushed.erase({header.sequence, segment}) != 0 && owner.flushed.empty()) {
     with_flushed_.erase(static_cast<std::uint16_t>(header.namespace_id));
+  }
   owner.dead_bytes -= header.dead_bytes.LoadRelaxed();
   expiring_.erase({header.latest_expiry_ms.LoadRelaxed(), segment});
 }
@@ -122,6 +129,7 @@ void SegmentLog::Flush(std::uint16_t namespace_id) {
   for (const LogKind log : {LogKind::kMain, LogKind::kSmall}) {
     Seal(namespace_id, log);
     owner.flushed.merge(owner.sealed[Index(log)]);
+    owner.sealed_segments[Index(log)] = 0;
   }
   if (!owner.flushed.empty()) with_flushed_.insert(namespace_id);
 }
@@ -152,8 +160,9 @@ void SegmentLog::Retire(std::uint32_t segment) {
 void SegmentLog::Free(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t word = header.state_generation.LoadRelaxed();
+  const std::uint32_t length = header.run_length;
   if (SegmentStateOf(word) == SegmentState::kSealed) Unseal(segment);
-  AddOwned(header.namespace_id, -1);
+  AddOwned(header.namespace_id, -static_cast<std::int32_t>(length));
   // SYNC release segment-generation: the slots that pointed here were changed before. A reader that
   // finds the new generation also finds its slot changed, and does not take it for a miss.
   header.state_generation.StoreRelease(
@@ -162,8 +171,14 @@ void SegmentLog::Free(std::uint32_t segment) {
   // release store does not see to that: it holds back what came before it, not what comes after.
   ReleaseFence();
   HEARTH_FAILPOINT("writer.after_generation");
-  free_.push_back(segment);
-  view_.header().free_segments.StoreRelaxed(free_.size());
+  // The body of a run after its first segment, whose generation readers look at.
+  for (std::uint32_t i = 1; i < length; ++i) {
+    FreeBody(segment + i);
+    HEARTH_FAILPOINT("run.mid_free");
+  }
+  GiveBack(segment);
+  for (std::uint32_t i = 1; i < length; ++i) GiveBack(segment + i);
+  view_.header().free_segments.StoreRelaxed(free_.size() + held_.size());
 }
 
 }  // namespace hearth::cache

@@ -30,6 +30,24 @@ class SegmentLog {
   std::optional<std::uint32_t> TakeOpen(std::uint16_t namespace_id, LogKind log);
   std::optional<std::uint32_t> TakeForIndex();
 
+  // Takes `length` adjacent free segments for one large value: the first open, the others its body.
+  // Nothing when there are no such. SealRun() puts it into its log when the value is there.
+  std::optional<std::uint32_t> TakeRun(std::uint16_t namespace_id, LogKind log,
+                                       std::uint32_t length);
+  void SealRun(std::uint32_t first) { SealSegment(first); }
+  // Segments of the run that begins here; 1 for any other segment.
+  std::uint32_t RunLength(std::uint32_t segment) const { return view_.segment(segment).run_length; }
+  // Where the run begins that a segment belongs to; the segment itself if it is no body of one.
+  std::uint32_t FirstOf(std::uint32_t segment) const;
+  // Gives a sealed run, or a sealed segment, another log and makes it the youngest there.
+  void Relink(std::uint32_t first, LogKind log);
+
+  // While segments are held, they are no longer free, or do not become so: for whoever makes room
+  // for a run between them. One range at a time; Release() makes those free that nobody has.
+  void Hold(std::uint32_t first, std::uint32_t length);
+  bool AllHeld() const { return held_.size() == hold_length_; }
+  void Release();
+
   // The open segment of a log, if any.
   std::optional<std::uint32_t> open(std::uint16_t namespace_id, LogKind log) const;
   // Bytes left in a segment behind its write watermark.
@@ -37,6 +55,10 @@ class SegmentLog {
   // Closes the open segment of a log, if there is one.
   void Seal(std::uint16_t namespace_id, LogKind log);
 
+  // Segments in a log that are sealed, those of runs each for itself.
+  std::uint32_t sealed_segments(std::uint16_t namespace_id, LogKind log) const {
+    return owners_[namespace_id].sealed_segments[Index(log)];
+  }
   // Segments the namespace owns: open, sealed and retiring ones of both logs.
   std::uint32_t owned(std::uint16_t namespace_id) const { return owners_[namespace_id].owned; }
   const ByAge& sealed(std::uint16_t namespace_id, LogKind log) const {
@@ -73,7 +95,8 @@ class SegmentLog {
  private:
   struct Owner {
     std::optional<std::uint32_t> open[2];
-    ByAge sealed[2];
+    ByAge sealed[2];  // runs by their first segment
+    std::uint32_t sealed_segments[2] = {0, 0};
     ByAge flushed;  // sealed as well, with nothing visible in them
     std::uint32_t owned = 0;
     std::uint64_t dead_bytes = 0;
@@ -81,7 +104,13 @@ class SegmentLog {
   };
   static std::size_t Index(LogKind log) { return static_cast<std::size_t>(log); }
   std::uint32_t TakeFree();
-  void Start(std::uint32_t segment, SegmentState state, std::uint32_t namespace_id, LogKind log);
+  void Start(std::uint32_t segment, SegmentState state, std::uint32_t namespace_id, LogKind log,
+             std::uint16_t run_length = 1);
+  void SealSegment(std::uint32_t segment);
+  void FreeBody(std::uint32_t segment);
+  void GiveBack(std::uint32_t segment);
+  // Where so many free segments lie side by side, as high as possible.
+  std::optional<std::uint32_t> FindFree(std::uint32_t length) const;
   bool Evictable(std::uint32_t namespace_id) const;
   void AddOwned(std::uint32_t namespace_id, std::int32_t count);
   void Unseal(std::uint32_t segment);
@@ -89,6 +118,10 @@ class SegmentLog {
   StoreView view_;
   std::vector<Owner> owners_;        // by namespace id
   std::vector<std::uint32_t> free_;  // the last is taken first: its lines may still be cached
+  std::vector<bool> is_free_;        // by segment: whether it is in free_
+  std::vector<std::uint32_t> held_;
+  std::uint32_t hold_first_ = 0;
+  std::uint32_t hold_length_ = 0;
   // Evictable namespaces that own something: segments above the guaranteed share, namespace.
   std::set<std::pair<std::int64_t, std::uint16_t>> by_excess_;
   std::set<std::uint16_t> with_flushed_;  // namespaces

@@ -82,18 +82,6 @@ Result<std::uint64_t> StoreWriter::Set(std::uint16_t namespace_id, std::string_v
   return Write(entry);
 }
 
-Result<std::uint64_t> StoreWriter::Touch(std::uint16_t namespace_id, std::string_view key,
-                                         const Ttl& ttl, const Origin& origin) {
-  HEARTH_TRY(CheckKey(namespace_id, key));
-  // Not through the reader, for which a strict namespace is empty while the heartbeat is stale.
-  const auto old = FindVisible(namespace_id, key);
-  if (!old) return Error(Code::kNotFound, "no such key");
-  // The copy outlives the eviction that making room for the new entry may cause.
-  touch_value_.assign(reinterpret_cast<const char*>(old->value), old->header.value_length);
-  HEARTH_ASSIGN(const NewEntry entry, Prepare(namespace_id, key, touch_value_, ttl, origin));
-  return Write(entry);
-}
-
 Result<std::uint64_t> StoreWriter::Delete(std::uint16_t namespace_id, std::string_view key,
                                           const Origin& origin) {
   HEARTH_TRY(CheckKey(namespace_id, key));
@@ -136,9 +124,12 @@ Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
   // First, since it may have to evict and move entries, also to the place that would be reserved.
   if (!existing) HEARTH_TRY(MakeSlotRoom(hash));
   const LogKind log = LogFor(entry.namespace_id, hash, existing);
-  HEARTH_ASSIGN(const Place place, Reserve(entry.namespace_id, log, bytes));
+  const bool run = NeedsRun(entry.value.size());
+  HEARTH_ASSIGN(const Place place, run ? ReserveRun(entry.namespace_id, log, bytes)
+                                       : Reserve(entry.namespace_id, log, bytes));
   const std::uint64_t version = Append(entry, place);
   Publish(hash, entry, place);
+  if (run) log_.SealRun(place.segment);
   Pace(entry.namespace_id, bytes);
   return version;
 }

@@ -199,6 +199,16 @@ class StoreWriter {
   void HideEntries(std::uint16_t id);
   std::optional<std::uint16_t> TakeNamespaceId();
 
+  // runs.cc
+  bool NeedsRun(std::uint64_t value_bytes) const;
+  bool HoldsLargeValue(std::uint32_t segment) const;
+  Status MakeSegments(std::uint16_t namespace_id, std::uint32_t length);
+  std::uint64_t CostOf(std::uint32_t segment) const;
+  std::optional<std::uint32_t> CheapestPlace(std::uint32_t length);
+  void ClearRange(std::uint32_t from, std::uint32_t length);
+  Result<Place> ReserveRun(std::uint16_t namespace_id, LogKind log, std::uint64_t bytes);
+  bool KeepRun(std::uint32_t segment, std::uint32_t keep_above);
+
   // eviction.cc
   std::uint32_t QuotaSegments(std::uint16_t namespace_id) const;
   bool MayEvict(std::uint16_t namespace_id) const;
@@ -214,6 +224,7 @@ class StoreWriter {
   std::optional<std::uint32_t> WorthCompacting(std::uint16_t namespace_id) const;
   std::optional<std::uint32_t> NextInLine(std::uint16_t namespace_id);
   bool StartVictim(std::uint16_t namespace_id, std::uint32_t round);
+  void BeginVictim(Victim victim);
   void StepVictim(std::uint64_t bytes);
   void FinishVictim();
   void DropUnwalkable(const Victim& victim);
@@ -230,6 +241,7 @@ class StoreWriter {
   IndexWriter index_;
   std::unordered_map<std::uint16_t, Ghost> ghosts_;  // by namespace
   std::optional<Victim> victim_;
+  std::uint32_t run_search_ = 0;
   std::uint16_t writing_namespace_ = 0;  // its open segments are not evicted for index pages
   std::string touch_value_;
   std::string new_value_;  // of an append, outlives the eviction that making room may cause

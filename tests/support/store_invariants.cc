@@ -139,10 +139,21 @@ class Inspector {
     if (state == SegmentState::kFree) ++free_;
     if (state == SegmentState::kIndex) ++index_;
     if (state == SegmentState::kFree || state == SegmentState::kIndex) return;
+    if (state == SegmentState::kRunBody) return InspectRunBody(segment);
+    const std::uint32_t run = header.run_length;
+    Expect(run >= 1 && run <= view_.segment_count() - segment, "segment {}: run of {}", segment,
+           run);
+    if (!problems_.empty()) return;
+    for (std::uint32_t i = 1; i < run; ++i)
+      Expect(SegmentStateOf(view_.segment(segment + i).state_generation.LoadRelaxed()) ==
+                 SegmentState::kRunBody,
+             "segment {}: its run of {} ends after {}", segment, run, i);
     if (state == SegmentState::kRetiring) ++retiring_;
     Expect(retiring_ <= 1, "{} segments retire at once", retiring_);
     const std::uint32_t end = header.write_watermark.LoadRelaxed();
-    Expect(end <= view_.segment_bytes() && header.indexed_watermark.LoadRelaxed() == end,
+    const std::uint64_t bytes = std::uint64_t{run} * view_.segment_bytes();
+    Expect(end <= bytes && (run == 1 || end > bytes - view_.segment_bytes()) &&
+               header.indexed_watermark.LoadRelaxed() == end,
            "(I3) segment {}: watermarks {} and {}", segment, end,
            header.indexed_watermark.LoadRelaxed());
     Expect(usage_[segment].live_bytes + header.dead_bytes.LoadRelaxed() == end,
@@ -171,7 +182,19 @@ class Inspector {
     Expect(latest_expiry == header.latest_expiry_ms.LoadRelaxed(),
            "segment {}: latest expiry {}, noted {}", segment, latest_expiry,
            header.latest_expiry_ms.LoadRelaxed());
-    ++owned_[header.namespace_id];
+    owned_[header.namespace_id] += run;
+  }
+
+  void InspectRunBody(std::uint32_t segment) {
+    const SegmentHeader& header = view_.segment(segment);
+    const std::uint32_t back = header.run_length;
+    Expect(back >= 1 && back <= segment, "run body {} lies {} segments in", segment, back);
+    if (!problems_.empty()) return;
+    const SegmentHeader& first = view_.segment(segment - back);
+    const SegmentState state = SegmentStateOf(first.state_generation.LoadRelaxed());
+    Expect((state == SegmentState::kSealed || state == SegmentState::kRetiring) &&
+               back < first.run_length && first.namespace_id == header.namespace_id,
+           "run body {}: {} segments before it no run begins that it is part of", segment, back);
   }
 
   void InspectTotals() {
