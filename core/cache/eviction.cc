@@ -179,7 +179,7 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
 
 void StoreWriter::BeginVictim(Victim victim) {
   const SegmentHeader& header = view_.segment(victim.segment);
-  victim.namespace_id = static_cast<std::uint16_t>(header.namespace_id);
+  victim.owner = OwnerOf(header);
   victim.log = static_cast<LogKind>(header.log);
   victim.entries = header.entry_count.LoadRelaxed();
   log_.Retire(victim.segment);
@@ -243,35 +243,41 @@ void StoreWriter::EvictEntry(const Victim& victim, const EntryView& entry) {
     else
       kept = reads > victim.keep_above && MoveEntry(entry, *ref, LogKind::kMain, reads - 1);
     if (kept) {
-      log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes));
+      log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes),
+                    entry.header.namespace_id);
       return;
     }
     CountEvicted(1);
     // As many entries as the namespace has, if they are all like those of this segment.
     if (victim.log == LogKind::kSmall) {
-      Ghost& ghost = ghosts_[victim.namespace_id];
-      const auto alike = static_cast<std::uint64_t>(kGhostShare * log_.owned(victim.namespace_id) *
-                                                    victim.entries);
+      Ghost& ghost = ghosts_[victim.owner];
+      const auto alike =
+          static_cast<std::uint64_t>(kGhostShare * log_.owned(victim.owner) * victim.entries);
       // A large value says nothing about how many others there are.
       ghost.Add(hash,
                 NeedsRun(entry.header.value_length) ? std::max(alike, ghost.capacity()) : alike);
     }
   }
   index_.Clear(hash, *ref);
-  log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes));
+  log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes), entry.header.namespace_id);
   AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
 }
 
-// Copies an entry, unchanged, to the end of a log of its namespace. False when there is no room.
+// Copies an entry, unchanged, to the end of a log of whoever owns its segment. False when there is
+// no room.
 bool StoreWriter::MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind log,
                             std::uint32_t reads) {
+  return MoveTo(OwnerOf(view_.segment(ref.segment())), entry, ref, log, reads);
+}
+
+bool StoreWriter::MoveTo(std::uint16_t owner, const EntryView& entry, const SlotRef& ref,
+                         LogKind log, std::uint32_t reads) {
   if (entry.bytes > view_.segment_bytes()) return false;
-  const std::uint16_t namespace_id = entry.header.namespace_id;
-  auto open = log_.open(namespace_id, log);
+  auto open = log_.open(owner, log);
   if (!open || log_.Room(*open) < entry.bytes) {
     if (log_.free_count() == 0) return false;
-    log_.Seal(namespace_id, log);
-    open = log_.TakeOpen(namespace_id, log);
+    log_.Seal(owner, log);
+    open = log_.TakeOpen(owner, log);
   }
   SegmentHeader& segment = view_.segment(*open);
   const std::uint32_t offset = segment.write_watermark.LoadRelaxed();
@@ -289,6 +295,7 @@ bool StoreWriter::MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind 
                SegmentGenerationOf(segment.state_generation.LoadRelaxed()), *open, offset);
   index_.Replace(ref, word | std::uint64_t{reads} << kSlotFrequencyShift);
   HEARTH_FAILPOINT("evict.after_slot");
+  log_.NoteWritten(*open, entry.bytes, entry.header.namespace_id);
   segment.indexed_watermark.StoreRelaxed(segment.write_watermark.LoadRelaxed());
   return true;
 }

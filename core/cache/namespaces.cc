@@ -93,14 +93,15 @@ void StoreWriter::StoreOptions(std::uint16_t id, const NamespaceOptions& options
   log_.Requota(id);
 }
 
-// An id to create a namespace under. Dropped ones are free again once no segment of theirs is left;
+// An id to create a namespace under. Dropped ones are free again once nothing of theirs is left;
 // the last means is to see to that here.
 std::optional<std::uint16_t> StoreWriter::TakeNamespaceId() {
-  const auto is_gone = [this](std::uint16_t id) { return log_.owned(id) == 0; };
+  const auto is_gone = [this](std::uint16_t id) { return NothingLeftOf(id); };
   if (const auto id = names_.TakeId()) return id;
   names_.ReleaseDropped(is_gone);
   if (const auto id = names_.TakeId()) return id;
   while (Reclaim(view_.segment_bytes())) continue;
+  if (names_.dropped() > 0) RewriteShared(view_.header().allocated_sequence.LoadRelaxed());
   names_.ReleaseDropped(is_gone);
   return names_.TakeId();
 }
@@ -139,6 +140,7 @@ Status StoreWriter::AlterNamespace(std::uint16_t id, const NamespaceOptions& opt
   HEARTH_TRY(CheckNamespace(id));
   const std::string_view name = NamespaceName(view_.namespace_record(id));
   HEARTH_TRY(CheckOptions(name, options, names_.promised() - names_.promised(id)));
+  if (!options.evict || options.quota_min_bytes != 0) HEARTH_TRY(ClaimShared(id));
   StoreOptions(id, options);
   return Status::Ok();
 }
@@ -149,7 +151,7 @@ void StoreWriter::HideEntries(std::uint16_t id) {
   record.flushed_version.StoreRelaxed(view_.header().last_version.LoadRelaxed());
   HEARTH_FAILPOINT("namespace.after_flushed_version");
   log_.Flush(id);
-  if (victim_ && victim_->namespace_id == id) victim_->flushed = true;
+  if (victim_ && victim_->owner == id) victim_->flushed = true;
   record.flushed_sequence.StoreRelaxed(view_.header().allocated_sequence.LoadRelaxed());
 }
 

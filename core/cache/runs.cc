@@ -59,7 +59,7 @@ std::uint64_t StoreWriter::CostOf(std::uint32_t segment) const {
     case SegmentState::kSealed: break;
     default: return kImpossible;
   }
-  if (!MayEvict(static_cast<std::uint16_t>(header.namespace_id))) return kImpossible;
+  if (!MayEvict(OwnerOf(header))) return kImpossible;
   return HoldsLargeValue(first) ? live * kRunPenalty : live;
 }
 
@@ -95,7 +95,7 @@ void StoreWriter::ClearRange(std::uint32_t from, std::uint32_t length) {
     const std::uint32_t first = log_.FirstOf(i);
     const SegmentHeader& header = view_.segment(first);
     const auto state = [&] { return SegmentStateOf(header.state_generation.LoadRelaxed()); };
-    const auto owner = static_cast<std::uint16_t>(header.namespace_id);
+    const std::uint16_t owner = OwnerOf(header);
     if (state() == SegmentState::kOpen) log_.Seal(owner, static_cast<LogKind>(header.log & 1U));
     if (state() != SegmentState::kSealed) continue;
     BeginVictim({.segment = first, .compact = true});

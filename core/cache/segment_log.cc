@@ -1,5 +1,7 @@
 #include "core/cache/segment_log.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 #include "core/base/failpoint.h"
 
@@ -46,7 +48,7 @@ void SegmentLog::Start(std::uint32_t segment, SegmentState state, std::uint32_t 
   header.write_watermark.StoreRelaxed(0);
   header.indexed_watermark.StoreRelaxed(0);
   header.latest_expiry_ms.StoreRelaxed(0);
-  header.namespace_id = namespace_id;
+  header.namespace_id = namespace_id == kSharedOwner ? kSharedNamespace : namespace_id;
   header.log = static_cast<std::uint8_t>(log);
   // A reader that lost its way may still look at the segment's former life.
   CopyShared(&header.run_length, &run_length, sizeof(run_length));
@@ -96,7 +98,7 @@ void SegmentLog::SealSegment(std::uint32_t segment) {
   const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
   // SYNC release segment-generation: the generation stays; all entries are below the watermark.
   header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kSealed, generation));
-  Owner& owner = owners_[header.namespace_id];
+  Owner& owner = owners_[OwnerOf(header)];
   owner.sealed[header.log & 1U].emplace(header.sequence, segment);
   owner.sealed_segments[header.log & 1U] += header.run_length;
   owner.dead_bytes += header.dead_bytes.LoadRelaxed();
@@ -107,21 +109,25 @@ void SegmentLog::SealSegment(std::uint32_t segment) {
 // Undoes what Seal() has noted, for a segment that leaves its log.
 void SegmentLog::Unseal(std::uint32_t segment) {
   const SegmentHeader& header = view_.segment(segment);
-  Owner& owner = owners_[header.namespace_id];
+  Owner& owner = owners_[OwnerOf(header)];
   if (owner.sealed[header.log & 1U].erase({header.sequence, segment}) != 0) {
     owner.sealed_segments[header.log & 1U] -= header.run_length;
   } else if (owner.flushed.erase({header.sequence, segment}) != 0 && owner.flushed.empty()) {
-    with_flushed_.erase(static_cast<std::uint16_t>(header.namespace_id));
+    with_flushed_.erase(OwnerOf(header));
   }
   owner.dead_bytes -= header.dead_bytes.LoadRelaxed();
   expiring_.erase({header.latest_expiry_ms.LoadRelaxed(), segment});
 }
 
-void SegmentLog::NoteDead(std::uint32_t segment, std::uint32_t bytes) {
+void SegmentLog::NoteDead(std::uint32_t segment, std::uint32_t bytes, std::uint16_t namespace_id) {
   SegmentHeader& header = view_.segment(segment);
   header.dead_bytes.StoreRelaxed(header.dead_bytes.LoadRelaxed() + bytes);
   if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
-    owners_[header.namespace_id].dead_bytes += bytes;
+    owners_[OwnerOf(header)].dead_bytes += bytes;
+  if (OwnerOf(header) != kSharedOwner) return;
+  // Of an entry that an earlier process wrote nothing is known.
+  std::uint64_t& shared = owners_[namespace_id].shared_bytes;
+  shared -= std::min<std::uint64_t>(shared, bytes);
 }
 
 void SegmentLog::Flush(std::uint16_t namespace_id) {
@@ -162,7 +168,7 @@ void SegmentLog::Free(std::uint32_t segment) {
   const std::uint64_t word = header.state_generation.LoadRelaxed();
   const std::uint32_t length = header.run_length;
   if (SegmentStateOf(word) == SegmentState::kSealed) Unseal(segment);
-  AddOwned(header.namespace_id, -static_cast<std::int32_t>(length));
+  AddOwned(OwnerOf(header), -static_cast<std::int32_t>(length));
   // SYNC release segment-generation: the slots that pointed here were changed before. A reader that
   // finds the new generation also finds its slot changed, and does not take it for a miss.
   header.state_generation.StoreRelease(

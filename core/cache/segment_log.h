@@ -14,6 +14,14 @@
 
 namespace hearth::cache {
 
+// Who owns segments: a namespace by its id, or all those together that share segments. No namespace
+// has id 0.
+inline constexpr std::uint16_t kSharedOwner = 0;
+inline std::uint16_t OwnerOf(const SegmentHeader& header) {
+  return header.namespace_id == kSharedNamespace ? kSharedOwner
+                                                 : static_cast<std::uint16_t>(header.namespace_id);
+}
+
 // A namespace appends to one open segment of each of its logs; a full one is sealed, and sealed
 // segments are evicted oldest first. Not thread-safe: owned by the writer.
 class SegmentLog {
@@ -68,7 +76,22 @@ class SegmentLog {
   std::uint64_t dead_bytes(std::uint16_t namespace_id) const {
     return owners_[namespace_id].dead_bytes;
   }
-  void NoteDead(std::uint32_t segment, std::uint32_t bytes);
+  // `namespace_id` is the entry's.
+  void NoteDead(std::uint32_t segment, std::uint32_t bytes, std::uint16_t namespace_id);
+
+  // Bytes that live in shared segments, by namespace, as far as this process has seen them written
+  // and die.
+  std::uint64_t shared_bytes(std::uint16_t namespace_id) const {
+    return owners_[namespace_id].shared_bytes;
+  }
+  // An entry was appended to a segment.
+  void NoteWritten(std::uint32_t segment, std::uint64_t bytes, std::uint16_t namespace_id) {
+    if (OwnerOf(view_.segment(segment)) == kSharedOwner)
+      owners_[namespace_id].shared_bytes += bytes;
+  }
+  // Shared segments allocated up to `sequence` that are not free, oldest first; open ones are
+  // sealed if `seal`.
+  std::vector<std::uint32_t> SharedUpTo(std::uint64_t sequence, bool seal);
 
   // Everything the namespace owns has become invisible: its segments are sealed and leave their
   // logs, and are there to be walked, by age, before anything else is evicted.
@@ -100,6 +123,7 @@ class SegmentLog {
     ByAge flushed;  // sealed as well, with nothing visible in them
     std::uint32_t owned = 0;
     std::uint64_t dead_bytes = 0;
+    std::uint64_t shared_bytes = 0;
     std::int64_t rank = 0;  // as it stands in by_excess_
   };
   static std::size_t Index(LogKind log) { return static_cast<std::size_t>(log); }

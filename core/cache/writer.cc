@@ -119,18 +119,19 @@ Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
       PadEntry(EntryBytes(key_bits, static_cast<std::uint32_t>(entry.value.size())));
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), entry.namespace_id), entry.key);
-  writing_namespace_ = entry.namespace_id;
+  const bool run = NeedsRun(entry.value.size());
+  const std::uint16_t owner = run ? entry.namespace_id : OwnerFor(entry.namespace_id, bytes);
+  writing_namespace_ = owner;
   const auto existing = index_.Find(hash, entry.namespace_id, entry.key);
   // First, since it may have to evict and move entries, also to the place that would be reserved.
   if (!existing) HEARTH_TRY(MakeSlotRoom(hash));
-  const LogKind log = LogFor(entry.namespace_id, hash, existing);
-  const bool run = NeedsRun(entry.value.size());
-  HEARTH_ASSIGN(const Place place, run ? ReserveRun(entry.namespace_id, log, bytes)
-                                       : Reserve(entry.namespace_id, log, bytes));
+  const LogKind log = LogFor(owner, hash, existing);
+  HEARTH_ASSIGN(const Place place,
+                run ? ReserveRun(owner, log, bytes) : Reserve(owner, log, bytes));
   const std::uint64_t version = Append(entry, place);
   Publish(hash, entry, place);
   if (run) log_.SealRun(place.segment);
-  Pace(entry.namespace_id, bytes);
+  Pace(owner, bytes);
   return version;
 }
 
@@ -160,8 +161,7 @@ Result<StoreWriter::Place> StoreWriter::Reserve(std::uint16_t namespace_id, LogK
 
 Status StoreWriter::MakeSlotRoom(std::uint64_t hash) {
   auto may_drop = [this](std::uint32_t segment) {
-    const std::uint32_t owner = view_.segment(segment).namespace_id;
-    return owner < view_.namespace_capacity() && MayEvict(static_cast<std::uint16_t>(owner));
+    return MayEvict(OwnerOf(view_.segment(segment)));
   };
   while (!index_.HasRoom(hash)) {
     if (index_.Split(hash)) continue;
@@ -229,6 +229,7 @@ std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
   // Recovery relies on it: the entries below the watermark are complete.
   segment.write_watermark.StoreInProgramOrder(place.offset + static_cast<std::uint32_t>(bytes));
   HEARTH_FAILPOINT("writer.after_watermark");
+  log_.NoteWritten(place.segment, bytes, entry.namespace_id);
   AddCounters(1, static_cast<std::int64_t>(bytes));
   return version;
 }
@@ -263,7 +264,7 @@ void StoreWriter::AddCounters(std::int64_t entries, std::int64_t bytes) {
 void StoreWriter::MarkDead(std::uint32_t segment, std::uint32_t offset) {
   EntryView entry;
   if (!ParseEntry(view_, segment, offset, &entry)) return;
-  log_.NoteDead(segment, static_cast<std::uint32_t>(entry.bytes));
+  log_.NoteDead(segment, static_cast<std::uint32_t>(entry.bytes), entry.header.namespace_id);
   AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
   FreeIfDead(segment);
 }

@@ -170,7 +170,7 @@ class StoreWriter {
   // A segment on its way to be free.
   struct Victim {
     std::uint32_t segment = 0;
-    std::uint16_t namespace_id = 0;
+    std::uint16_t owner = 0;
     LogKind log = LogKind::kMain;
     bool compact = false;          // keep all that lives
     bool flushed = false;          // nothing in it is visible
@@ -198,6 +198,12 @@ class StoreWriter {
   Status CheckNamespace(std::uint16_t id) const;
   void HideEntries(std::uint16_t id);
   std::optional<std::uint16_t> TakeNamespaceId();
+
+  // shared_log.cc
+  std::uint16_t OwnerFor(std::uint16_t namespace_id, std::uint64_t bytes) const;
+  bool NothingLeftOf(std::uint16_t dropped);
+  void RewriteShared(std::uint64_t sequence);
+  Status ClaimShared(std::uint16_t namespace_id);
 
   // runs.cc
   bool NeedsRun(std::uint64_t value_bytes) const;
@@ -230,6 +236,8 @@ class StoreWriter {
   void DropUnwalkable(const Victim& victim);
   void EvictEntry(const Victim& victim, const EntryView& entry);
   bool MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind log, std::uint32_t reads);
+  bool MoveTo(std::uint16_t owner, const EntryView& entry, const SlotRef& ref, LogKind log,
+              std::uint32_t reads);
   void CountEvicted(std::uint64_t entries);
   void Pace(std::uint16_t namespace_id, std::uint64_t bytes);
 

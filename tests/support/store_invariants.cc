@@ -169,7 +169,8 @@ class Inspector {
     while (offset < end && ParseEntry(view_, segment, offset, &entry)) {
       Expect(EntryCrc(entry) == entry.header.crc32c, "segment {} offset {}: bad CRC", segment,
              offset);
-      Expect(entry.header.namespace_id == header.namespace_id,
+      Expect(header.namespace_id == kSharedNamespace ||
+                 entry.header.namespace_id == header.namespace_id,
              "segment {} of namespace {} holds an entry of {}", segment, header.namespace_id,
              entry.header.namespace_id);
       latest_expiry = std::max(latest_expiry, entry.hard_expiry_ms);
@@ -182,7 +183,8 @@ class Inspector {
     Expect(latest_expiry == header.latest_expiry_ms.LoadRelaxed(),
            "segment {}: latest expiry {}, noted {}", segment, latest_expiry,
            header.latest_expiry_ms.LoadRelaxed());
-    owned_[header.namespace_id] += run;
+    // What is shared is noted in the record that belongs to no namespace.
+    owned_[header.namespace_id == kSharedNamespace ? 0 : header.namespace_id] += run;
   }
 
   void InspectRunBody(std::uint32_t segment) {
