@@ -28,6 +28,7 @@ namespace {
 
 Status ReadNamespace(Section section, std::uint64_t segment_bytes, NamespaceConfig* config) {
   std::string eviction = "s3-fifo";
+  std::string admission = "s3-fifo";
   HEARTH_TRY(section.Text("name", &config->name));
   HEARTH_TRY(section.Milliseconds("ttl", &config->hard_ttl_ms));
   HEARTH_TRY(section.Milliseconds("soft_ttl", &config->soft_ttl_ms));
@@ -36,6 +37,7 @@ Status ReadNamespace(Section section, std::uint64_t segment_bytes, NamespaceConf
   HEARTH_TRY(section.Bytes<std::uint64_t>("quota_max", 0, std::uint64_t{1} << 42U,
                                           &config->quota_max_bytes));
   HEARTH_TRY(section.Text("eviction", &eviction));
+  HEARTH_TRY(section.Text("admission", &admission));
   HEARTH_TRY(section.Flag("strict", &config->strict));
   HEARTH_TRY(section.NothingLeft());
   if (config->name.empty()) return section.Wrong(section.table(), "a namespace needs a 'name'");
@@ -47,6 +49,11 @@ Status ReadNamespace(Section section, std::uint64_t segment_bytes, NamespaceConf
     return section.WrongAt("quota_max", "'quota_max' must be 0 or at least two segments");
   if (config->quota_max_bytes != 0 && config->quota_min_bytes > config->quota_max_bytes)
     return section.WrongAt("quota_min", "'quota_min' must not exceed 'quota_max'");
+  if (admission != "s3-fifo" && admission != "tinylfu")
+    return section.WrongAt("admission", "'admission' must be \"s3-fifo\" or \"tinylfu\"");
+  if (admission == "tinylfu" && eviction == "none")
+    return section.WrongAt("admission", "'admission' is for a namespace that evicts");
+  config->tiny_lfu = admission == "tinylfu";
   config->evict = eviction == "s3-fifo";
   return Status::Ok();
 }

@@ -23,6 +23,7 @@ struct NamespaceConfig {
   std::uint64_t quota_max_bytes = 0;
   bool evict = true;
   bool strict = false;
+  bool tiny_lfu = false;
 };
 
 struct StoreConfig {

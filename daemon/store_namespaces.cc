@@ -18,7 +18,8 @@ cache::NamespaceOptions OptionsFrom(const NamespaceConfig& config) {
           .quota_min_bytes = config.quota_min_bytes,
           .quota_max_bytes = config.quota_max_bytes,
           .evict = config.evict,
-          .strict = config.strict};
+          .strict = config.strict,
+          .tiny_lfu = config.tiny_lfu};
 }
 
 // `options` with those that `fields` names taken from `settings`.

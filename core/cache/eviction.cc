@@ -57,6 +57,7 @@ LogKind StoreWriter::LogFor(std::uint16_t namespace_id, std::uint64_t hash,
   if (!MayEvict(namespace_id)) return LogKind::kMain;
   if (existing) return static_cast<LogKind>(view_.segment(existing->segment()).log & 1U);
   if (log_.owned(namespace_id) < kSmallLogFrom) return LogKind::kMain;
+  if (IsTinyLfu(namespace_id)) return LogKind::kSmall;
   return ghosts_[namespace_id].Take(hash) ? LogKind::kMain : LogKind::kSmall;
 }
 
@@ -182,6 +183,8 @@ void StoreWriter::BeginVictim(Victim victim) {
   victim.owner = OwnerOf(header);
   victim.log = static_cast<LogKind>(header.log);
   victim.entries = header.entry_count.LoadRelaxed();
+  victim.admission = victim.log == LogKind::kSmall && !victim.compact && IsTinyLfu(victim.owner);
+  if (victim.admission) PrepareAdmission(victim.owner, victim.entries);
   log_.Retire(victim.segment);
   victim_ = victim;
   HEARTH_FAILPOINT("writer.mid_retire");
@@ -239,7 +242,8 @@ void StoreWriter::EvictEntry(const Victim& victim, const EntryView& entry) {
     if (victim.compact)
       kept = MoveEntry(entry, *ref, victim.log, reads);
     else if (victim.log == LogKind::kSmall)
-      kept = reads >= kPromoteReads && MoveEntry(entry, *ref, LogKind::kMain, 0);
+      kept = (reads >= kPromoteReads || (victim.admission && Admits(victim.owner, hash))) &&
+             MoveEntry(entry, *ref, LogKind::kMain, 0);
     else
       kept = reads > victim.keep_above && MoveEntry(entry, *ref, LogKind::kMain, reads - 1);
     if (kept) {
@@ -249,7 +253,7 @@ void StoreWriter::EvictEntry(const Victim& victim, const EntryView& entry) {
     }
     CountEvicted(1);
     // As many entries as the namespace has, if they are all like those of this segment.
-    if (victim.log == LogKind::kSmall) {
+    if (victim.log == LogKind::kSmall && !victim.admission) {
       Ghost& ghost = ghosts_[victim.owner];
       const auto alike =
           static_cast<std::uint64_t>(kGhostShare * log_.owned(victim.owner) * victim.entries);

@@ -43,6 +43,9 @@ Status StoreWriter::CheckOptions(std::string_view name, const NamespaceOptions& 
                  "than the store of {} segments of {} has, of which two are kept back",
                  name, FormatBytes(options.quota_min_bytes), view_.segment_count(),
                  FormatBytes(view_.segment_bytes()));
+  if (options.tiny_lfu && !options.evict)
+    return Error(Code::kInvalidArgument,
+                 "namespace '{}' asks for TinyLFU admission, but does not evict", name);
   if (options.hard_ttl_ms > kMaxTtlMs || options.soft_ttl_ms > kMaxTtlMs ||
       (options.hard_ttl_ms != 0 && options.soft_ttl_ms > options.hard_ttl_ms))
     return Error(Code::kInvalidArgument,
@@ -78,13 +81,16 @@ NamespaceOptions StoreWriter::OptionsOf(std::uint16_t id) const {
           .quota_min_bytes = record.quota_min_bytes.LoadRelaxed(),
           .quota_max_bytes = record.quota_max_bytes.LoadRelaxed(),
           .evict = (flags & kNamespaceNoEvict) == 0,
-          .strict = (flags & kNamespaceStrict) != 0};
+          .strict = (flags & kNamespaceStrict) != 0,
+          .tiny_lfu = (flags & kNamespaceTinyLfu) != 0};
 }
 
 void StoreWriter::StoreOptions(std::uint16_t id, const NamespaceOptions& options) {
   NamespaceRecord& record = view_.namespace_record(id);
   record.flags.StoreRelaxed((options.evict ? 0 : kNamespaceNoEvict) |
-                            (options.strict ? kNamespaceStrict : 0));
+                            (options.strict ? kNamespaceStrict : 0) |
+                            (options.tiny_lfu ? kNamespaceTinyLfu : 0));
+  if (!options.tiny_lfu) admissions_.erase(id);
   record.default_hard_ttl_ms.StoreRelaxed(options.hard_ttl_ms);
   record.default_soft_ttl_ms.StoreRelaxed(options.soft_ttl_ms);
   record.quota_min_bytes.StoreRelaxed(options.quota_min_bytes);
@@ -173,6 +179,7 @@ Status StoreWriter::DropNamespace(std::uint16_t id) {
   record.quota_min_bytes.StoreRelaxed(0);
   log_.Requota(id);
   ghosts_.erase(id);
+  admissions_.erase(id);
   names_.NoteDropped(name, id);
   return Status::Ok();
 }

@@ -138,7 +138,12 @@ bool StoreWriter::KeepRun(std::uint32_t segment, std::uint32_t keep_above) {
   if (!ref) return false;
   const std::uint32_t reads = SlotFrequency(ref->word);
   const bool small = static_cast<LogKind>(view_.segment(segment).log & 1U) == LogKind::kSmall;
-  if (reads <= keep_above) return false;
+  if (small && IsTinyLfu(entry.header.namespace_id)) {
+    PrepareAdmission(entry.header.namespace_id, 1);
+    if (reads == 0 && !Admits(entry.header.namespace_id, HashEntry(view_, entry))) return false;
+  } else if (reads <= keep_above) {
+    return false;
+  }
   const std::uint64_t left = small ? 0 : reads - 1;
   log_.Relink(segment, LogKind::kMain);
   index_.Replace(*ref, (ref->word & ~kSlotFrequencyBits) | left << kSlotFrequencyShift);

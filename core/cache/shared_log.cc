@@ -5,6 +5,7 @@
 // until half a segment of it lives there; then it gets its own, and what it has written stays where
 // it is. The shared segments are evicted as if they were one namespace's. One that does not evict,
 // or that is promised a quota, never shares: nothing of it may make way for others.
+// Nor does one whose admission is its own.
 #include "core/cache/writer.h"
 
 namespace hearth::cache {
@@ -13,6 +14,7 @@ namespace hearth::cache {
 std::uint16_t StoreWriter::OwnerFor(std::uint16_t namespace_id, std::uint64_t bytes) const {
   const bool crowded = 2 * names_.live() > view_.segment_count();
   const bool shares = crowded && log_.owned(namespace_id) == 0 && MayEvict(namespace_id) &&
+                      !IsTinyLfu(namespace_id) &&
                       view_.namespace_record(namespace_id).quota_min_bytes.LoadRelaxed() == 0 &&
                       log_.shared_bytes(namespace_id) + bytes <= view_.segment_bytes() / 2;
   return shares ? kSharedOwner : namespace_id;

@@ -125,6 +125,7 @@ Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
   const auto existing = index_.Find(hash, entry.namespace_id, entry.key);
   // First, since it may have to evict and move entries, also to the place that would be reserved.
   if (!existing) HEARTH_TRY(MakeSlotRoom(hash));
+  CountUse(owner, hash);
   const LogKind log = LogFor(owner, hash, existing);
   HEARTH_ASSIGN(const Place place,
                 run ? ReserveRun(owner, log, bytes) : Reserve(owner, log, bytes));

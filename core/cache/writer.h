@@ -18,6 +18,7 @@
 #include "core/cache/operations.h"
 #include "core/cache/reader.h"
 #include "core/cache/segment_log.h"
+#include "core/cache/sketch.h"
 #include "core/cache/view.h"
 
 namespace hearth::cache {
@@ -29,8 +30,9 @@ struct NamespaceOptions {
   // (0 = the whole store; else at least two segments).
   std::uint64_t quota_min_bytes = 0;
   std::uint64_t quota_max_bytes = 0;
-  bool evict = true;    // false: a full namespace refuses writes instead
-  bool strict = false;  // its reads miss while the writer's heartbeat is stale
+  bool evict = true;      // false: a full namespace refuses writes instead
+  bool strict = false;    // its reads miss while the writer's heartbeat is stale
+  bool tiny_lfu = false;  // admission by frequency, see admission.cc; for one that evicts
   friend bool operator==(const NamespaceOptions&, const NamespaceOptions&) = default;
 };
 
@@ -174,6 +176,7 @@ class StoreWriter {
     LogKind log = LogKind::kMain;
     bool compact = false;          // keep all that lives
     bool flushed = false;          // nothing in it is visible
+    bool admission = false;        // by frequency, from the small log
     std::uint32_t keep_above = 0;  // of the main log, what was read more often than that
     std::uint32_t entries = 0;     // in it, dead ones included
     std::uint32_t offset = 0;      // walked so far
@@ -198,6 +201,12 @@ class StoreWriter {
   Status CheckNamespace(std::uint16_t id) const;
   void HideEntries(std::uint16_t id);
   std::optional<std::uint16_t> TakeNamespaceId();
+
+  // admission.cc
+  bool IsTinyLfu(std::uint16_t owner) const;
+  void CountUse(std::uint16_t owner, std::uint64_t hash);
+  void PrepareAdmission(std::uint16_t owner, std::uint32_t entries);
+  bool Admits(std::uint16_t owner, std::uint64_t hash);
 
   // shared_log.cc
   std::uint16_t OwnerFor(std::uint16_t namespace_id, std::uint64_t bytes) const;
@@ -248,6 +257,13 @@ class StoreWriter {
   NamespaceTable names_;
   IndexWriter index_;
   std::unordered_map<std::uint16_t, Ghost> ghosts_;  // by namespace
+  // Of a namespace with TinyLFU admission: what was used, and how often the average entry that
+  // would leave its main log next.
+  struct Admission {
+    FrequencySketch sketch;
+    double bar = 0;
+  };
+  std::unordered_map<std::uint16_t, Admission> admissions_;
   std::optional<Victim> victim_;
   std::uint32_t run_search_ = 0;
   std::uint16_t writing_namespace_ = 0;  // its open segments are not evicted for index pages
