@@ -226,6 +226,8 @@ void AddSettings(CLI::App* command, NamespaceCommand* to) {
              ParseYesNo, &S::refuse_when_full, ipc::kFieldRefuseWhenFull);
   AddSetting(command, to, "--strict", "Miss while hearthd does not run", "yes|no", ParseYesNo,
              &S::strict, ipc::kFieldStrict);
+  AddSetting(command, to, "--tinylfu", "Admission by frequency", "yes|no", ParseYesNo, &S::tiny_lfu,
+             ipc::kFieldTinyLfu);
 }
 
 void AddNamespaceCommands(CLI::App* app, Everything* all) {
@@ -252,14 +254,6 @@ void AddNamespaceCommands(CLI::App* app, Everything* all) {
   add("alter", "Change settings of a namespace", kNamespaceAlterExamples, RunNamespaceAlter);
   add("drop", "Remove a namespace and all its entries", kNamespaceDropExamples, RunNamespaceDrop);
   add("flush", "Remove all entries of a namespace", kNamespaceFlushExamples, RunNamespaceFlush);
-}
-
-Result<double> ParseRate(const std::string& text) {
-  double rate = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  if (error == std::errc() && stop == text.data() + text.size() && rate > 0 && rate < 1e12)
-    return rate;
-  return Error(Code::kInvalidArgument, "'{}' is no number of records per second", text);
 }
 
 void AddPrewarm(CLI::App* app, Everything* all) {
