@@ -28,6 +28,7 @@ namespace {
 
 Status ReadNamespace(Section section, std::uint64_t segment_bytes, NamespaceConfig* config) {
   std::string eviction = "s3-fifo";
+  std::string admission = "s3-fifo";
   HEARTH_TRY(section.Text("name", &config->name));
   HEARTH_TRY(section.Milliseconds("ttl", &config->hard_ttl_ms));
   HEARTH_TRY(section.Milliseconds("soft_ttl", &config->soft_ttl_ms));
@@ -36,6 +37,7 @@ Status ReadNamespace(Section section, std::uint64_t segment_bytes, NamespaceConf
   HEARTH_TRY(section.Bytes<std::uint64_t>("quota_max", 0, std::uint64_t{1} << 42U,
                                           &config->quota_max_bytes));
   HEARTH_TRY(section.Text("eviction", &eviction));
+  HEARTH_TRY(section.Text("admission", &admission));
   HEARTH_TRY(section.Flag("strict", &config->strict));
   HEARTH_TRY(section.NothingLeft());
   if (config->name.empty()) return section.Wrong(section.table(), "a namespace needs a 'name'");
@@ -47,6 +49,11 @@ Status ReadNamespace(Section section, std::uint64_t segment_bytes, NamespaceConf
     return section.WrongAt("quota_max", "'quota_max' must be 0 or at least two segments");
   if (config->quota_max_bytes != 0 && config->quota_min_bytes > config->quota_max_bytes)
     return section.WrongAt("quota_min", "'quota_min' must not exceed 'quota_max'");
+  if (admission != "s3-fifo" && admission != "tinylfu")
+    return section.WrongAt("admission", "'admission' must be \"s3-fifo\" or \"tinylfu\"");
+  if (admission == "tinylfu" && eviction == "none")
+    return section.WrongAt("admission", "'admission' is for a namespace that evicts");
+  config->tiny_lfu = admission == "tinylfu";
   config->evict = eviction == "s3-fifo";
   return Status::Ok();
 }
@@ -58,6 +65,8 @@ Status ReadStore(Section section, StoreConfig* config) {
   HEARTH_TRY(
       section.Bytes<std::uint64_t>("segment_size", 64 * kKiB, 2 * kMiB, &config->segment_bytes));
   HEARTH_TRY(section.Integer<std::uint32_t>("max_namespaces", 2, 65536, &config->max_namespaces));
+  HEARTH_TRY(section.Bytes<std::uint64_t>("max_value", 1, cache::kMaxValueBytes,
+                                          &config->max_value_bytes));
   HEARTH_TRY(section.Flag("huge_pages", &config->huge_pages));
   HEARTH_TRY(section.Tables("namespace", &namespaces));
   HEARTH_TRY(section.NothingLeft());
@@ -69,6 +78,10 @@ Status ReadStore(Section section, StoreConfig* config) {
     return section.WrongAt("size", fmt::format("'size' must have room for {} to {} segments of {}",
                                                cache::kMinSegments, cache::kMaxSegments,
                                                FormatBytes(config->segment_bytes)));
+  if (config->max_value_bytes > config->bytes / 4)
+    return section.WrongAt("max_value",
+                           fmt::format("'max_value' must not exceed a quarter of the store ({})",
+                                       FormatBytes(config->bytes / 4)));
   std::set<std::string> names;
   for (const toml::table* table : namespaces) {
     NamespaceConfig item;

@@ -23,6 +23,7 @@ struct NamespaceConfig {
   std::uint64_t quota_max_bytes = 0;
   bool evict = true;
   bool strict = false;
+  bool tiny_lfu = false;
 };
 
 struct StoreConfig {
@@ -30,6 +31,7 @@ struct StoreConfig {
   std::uint64_t bytes = 256 * kMiB;
   std::uint64_t segment_bytes = 2 * kMiB;
   std::uint32_t max_namespaces = 4096;
+  std::uint64_t max_value_bytes = 0;  // 0: the default for this size
   bool huge_pages = false;
   std::vector<NamespaceConfig> namespaces;  // always holds "default"
 };

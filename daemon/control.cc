@@ -228,7 +228,7 @@ Result<ipc::NamespaceInfo> Control::OpenNamespace(const Connection& connection,
       .id = cache::NamespaceIdOf(*handle),
       .name = name,
       .writable = connection.rights.MayWrite(name),
-      .max_value_bytes = connection.store->store().view().max_value_bytes(),
+      .max_value_bytes = connection.store->MaxValueBytes(),
       .incarnation = static_cast<std::uint16_t>(*handle >> cache::kNamespaceIncarnationShift)};
 }
 

@@ -63,7 +63,7 @@ bool Control::Greet(Connection& connection, std::uint32_t request_id, const ipc:
                        .server_version = kVersion,
                        .store = name,
                        .channels = 0,
-                       .max_value_bytes = (*store)->store().view().max_value_bytes(),
+                       .max_value_bytes = (*store)->MaxValueBytes(),
                        .max_message_bytes = environment_.config->limits.message_bytes,
                        .server_pid = static_cast<std::uint32_t>(::getpid()),
                        .shared_uid = connection.peer.uid == ::geteuid()};

@@ -18,7 +18,8 @@ cache::NamespaceOptions OptionsFrom(const NamespaceConfig& config) {
           .quota_min_bytes = config.quota_min_bytes,
           .quota_max_bytes = config.quota_max_bytes,
           .evict = config.evict,
-          .strict = config.strict};
+          .strict = config.strict,
+          .tiny_lfu = config.tiny_lfu};
 }
 
 // `options` with those that `fields` names taken from `settings`.
@@ -30,6 +31,7 @@ cache::NamespaceOptions Altered(cache::NamespaceOptions options,
   if ((fields & ipc::kFieldQuotaMax) != 0) options.quota_max_bytes = settings.quota_max_bytes;
   if ((fields & ipc::kFieldRefuseWhenFull) != 0) options.evict = !settings.refuse_when_full;
   if ((fields & ipc::kFieldStrict) != 0) options.strict = settings.strict;
+  if ((fields & ipc::kFieldTinyLfu) != 0) options.tiny_lfu = settings.tiny_lfu;
   return options;
 }
 
@@ -54,7 +56,8 @@ ipc::NamespaceStatus StoreService::Describe(std::uint16_t id, std::string name) 
           .soft_ttl_ms = options.soft_ttl_ms,
           .evicts = options.evict,
           .strict = options.strict,
-          .quota_min_bytes = options.quota_min_bytes};
+          .quota_min_bytes = options.quota_min_bytes,
+          .tiny_lfu = options.tiny_lfu};
 }
 
 ipc::NamespaceList StoreService::ListNamespaces(std::uint16_t from_id) const {

@@ -60,6 +60,7 @@ Result<std::unique_ptr<StoreService>> StoreService::Create(const StoreConfig& co
                                       .bytes = config.bytes,
                                       .segment_bytes = config.segment_bytes,
                                       .namespace_capacity = config.max_namespaces,
+                                      .max_value_bytes = config.max_value_bytes,
                                       .page_size = config.huge_pages ? shm::PageSize::kHuge
                                                                      : shm::PageSize::kNormal}));
   WarnAboutHugePages(config);
@@ -116,6 +117,11 @@ void StoreService::Add(std::shared_ptr<Session> session) {
 
 void StoreService::Remove(std::uint64_t session_id) {
   Post({.add = nullptr, .remove = session_id, .work = nullptr});
+}
+
+std::uint64_t StoreService::MaxValueBytes() const {
+  constexpr std::uint64_t kBesides = 2 * cache::kMaxKeyBytes;  // body and key
+  return std::min(store_.view().max_value_bytes(), limits_.message_bytes - kBesides);
 }
 
 ipc::StoreStatus StoreService::Report() const {

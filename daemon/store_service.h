@@ -77,6 +77,10 @@ class StoreService : private cache::PinSource {
   // What `hearth status` shows. Thread-safe.
   ipc::StoreStatus Report() const;
 
+  // The longest value a client can set: the store's limit, or what fits into a message with the
+  // longest key.
+  std::uint64_t MaxValueBytes() const;
+
   const StoreConfig& config() const { return config_; }
   const cache::Store& store() const { return store_; }
 

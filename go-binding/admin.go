@@ -20,6 +20,9 @@ type NamespaceSettings struct {
 	RefuseWhenFull bool
 	// Strict makes reads miss while hearthd does not run.
 	Strict bool
+	// TinyLFU keeps part of what is read in loops larger than the namespace, and takes up new favourites
+	// more slowly; not with RefuseWhenFull.
+	TinyLFU bool
 }
 
 // NamespaceChange says which settings of a namespace change, and to what; nil leaves one as it is.
@@ -27,6 +30,7 @@ type NamespaceChange struct {
 	TTL, SoftTTL           *time.Duration
 	QuotaMin, QuotaMax     *uint64
 	RefuseWhenFull, Strict *bool
+	TinyLFU                *bool
 }
 
 // CreateNamespace makes a namespace, which lives until it is dropped or hearthd starts with an empty
@@ -60,6 +64,7 @@ func (c *Client) AlterNamespace(ctx context.Context, name string, change Namespa
 	set(&settings.QuotaMax, change.QuotaMax, &fields, control.FieldQuotaMax)
 	set(&settings.RefuseWhenFull, change.RefuseWhenFull, &fields, control.FieldRefuseWhenFull)
 	set(&settings.Strict, change.Strict, &fields, control.FieldStrict)
+	set(&settings.TinyLFU, change.TinyLFU, &fields, control.FieldTinyLFU)
 	wire, err := wireSettings(ctx, "alter namespace", name, settings)
 	if err == nil {
 		if err = c.control.AlterNamespace(ctx, &wire, fields); err != nil {
@@ -112,7 +117,8 @@ func wireSettings(ctx context.Context, op, name string, s NamespaceSettings) (co
 			sentinel: ErrInvalidTTL, Message: "a TTL is not negative", TraceID: traceOf(ctx).TraceID}
 	}
 	return control.NamespaceSettings{Name: name, HardTTLMs: milliseconds(s.TTL), SoftTTLMs: milliseconds(s.SoftTTL),
-		QuotaMinBytes: s.QuotaMin, QuotaMaxBytes: s.QuotaMax, RefuseWhenFull: s.RefuseWhenFull, Strict: s.Strict}, nil
+		QuotaMinBytes: s.QuotaMin, QuotaMaxBytes: s.QuotaMax, RefuseWhenFull: s.RefuseWhenFull, Strict: s.Strict,
+		TinyLFU: s.TinyLFU}, nil
 }
 
 // adminError adds to nameError what only changes of namespaces fail with.

@@ -118,6 +118,8 @@ struct NamespaceSettings {
   refuseWhenFull @5 :Bool;
   # Instead of evicting.
   strict @6 :Bool;
+  tinyLfu @7 :Bool;
+  # Admission by frequency.
 }
 
 struct AlterNamespace {
@@ -215,6 +217,7 @@ struct NamespaceStatus {
   evicts @6 :Bool;
   strict @7 :Bool;
   quotaMinBytes @8 :UInt64;
+  tinyLfu @9 :Bool;
 }
 
 struct SessionStatus {

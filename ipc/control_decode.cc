@@ -95,17 +95,22 @@ NamespaceInfo Read(wire::NamespaceInfo::Reader from) {
 NamespaceSettings Read(wire::NamespaceSettings::Reader from) {
   return {Name(from.getName()),    from.getHardTtlMs(),     from.getSoftTtlMs(),
           from.getQuotaMinBytes(), from.getQuotaMaxBytes(), from.getRefuseWhenFull(),
-          from.getStrict()};
+          from.getStrict(),        from.getTinyLfu()};
 }
 
 MethodInfo Read(wire::MethodInfo::Reader from) { return {from.getId(), Printable(from.getName())}; }
 
 NamespaceStatus Read(wire::NamespaceStatus::Reader from) {
-  return {from.getId(),           Printable(from.getName()),
-          from.getUsedBytes(),    from.getQuotaMaxBytes(),
-          from.getHardTtlMs(),    from.getSoftTtlMs(),
-          from.getEvicts(),       from.getStrict(),
-          from.getQuotaMinBytes()};
+  return {from.getId(),
+          Printable(from.getName()),
+          from.getUsedBytes(),
+          from.getQuotaMaxBytes(),
+          from.getHardTtlMs(),
+          from.getSoftTtlMs(),
+          from.getEvicts(),
+          from.getStrict(),
+          from.getQuotaMinBytes(),
+          from.getTinyLfu()};
 }
 
 NamespaceList Read(wire::NamespaceList::Reader from) {

@@ -87,6 +87,7 @@ void Write(const NamespaceSettings& from, wire::NamespaceSettings::Builder to) {
   to.setQuotaMaxBytes(from.quota_max_bytes);
   to.setRefuseWhenFull(from.refuse_when_full);
   to.setStrict(from.strict);
+  to.setTinyLfu(from.tiny_lfu);
 }
 
 void Write(const NamespaceStatus& from, wire::NamespaceStatus::Builder to) {
@@ -99,6 +100,7 @@ void Write(const NamespaceStatus& from, wire::NamespaceStatus::Builder to) {
   to.setEvicts(from.evicts);
   to.setStrict(from.strict);
   to.setQuotaMinBytes(from.quota_min_bytes);
+  to.setTinyLfu(from.tiny_lfu);
 }
 
 void Write(const NamespaceList& from, wire::NamespaceList::Builder to) {

@@ -59,6 +59,7 @@ struct NamespaceSettings {
   std::uint64_t quota_max_bytes = 0;
   bool refuse_when_full = false;
   bool strict = false;
+  bool tiny_lfu = false;
 };
 struct CreateNamespace {
   NamespaceSettings settings;
@@ -71,7 +72,8 @@ enum NamespaceField : std::uint32_t {
   kFieldQuotaMax = 1U << 4U,
   kFieldRefuseWhenFull = 1U << 5U,
   kFieldStrict = 1U << 6U,
-  kAllNamespaceFields = 0x7e,
+  kFieldTinyLfu = 1U << 7U,
+  kAllNamespaceFields = 0xfe,
 };
 struct AlterNamespace {
   NamespaceSettings settings;
@@ -154,6 +156,7 @@ struct NamespaceStatus {
   bool evicts = false;
   bool strict = false;
   std::uint64_t quota_min_bytes = 0;
+  bool tiny_lfu = false;
 };
 struct NamespaceList {
   std::vector<NamespaceStatus> namespaces;  // at most kNamespacesPerList

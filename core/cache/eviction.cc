@@ -55,14 +55,14 @@ bool StoreWriter::MayEvict(std::uint16_t namespace_id) const {
   return (view_.namespace_record(namespace_id).flags.LoadRelaxed() & kNamespaceNoEvict) == 0;
 }
 
-LogKind StoreWriter::LogFor(const NewEntry& entry, std::uint64_t hash,
+LogKind StoreWriter::LogFor(std::uint16_t namespace_id, bool negative, std::uint64_t hash,
                             const std::optional<SlotRef>& existing) {
-  const std::uint16_t namespace_id = entry.namespace_id;
   if (!MayEvict(namespace_id)) return LogKind::kMain;
   // That something does not exist must not take room from what does.
-  if (entry.negative && log_.owned(namespace_id) >= kSmallLogFrom) return LogKind::kSmall;
+  if (negative && log_.owned(namespace_id) >= kSmallLogFrom) return LogKind::kSmall;
   if (existing) return static_cast<LogKind>(view_.segment(existing->segment()).log & 1U);
   if (log_.owned(namespace_id) < kSmallLogFrom) return LogKind::kMain;
+  if (IsTinyLfu(namespace_id)) return LogKind::kSmall;
   return ghosts_[namespace_id].Take(hash) ? LogKind::kMain : LogKind::kSmall;
 }
 
@@ -164,7 +164,8 @@ std::optional<std::uint32_t> StoreWriter::NextInLine(std::uint16_t namespace_id)
     log_.Seal(namespace_id,
               age(LogKind::kSmall) < age(LogKind::kMain) ? LogKind::kSmall : LogKind::kMain);
   }
-  const std::size_t in_small = small->size() + (log_.open(namespace_id, LogKind::kSmall) ? 1U : 0U);
+  const std::size_t in_small = log_.sealed_segments(namespace_id, LogKind::kSmall) +
+                               (log_.open(namespace_id, LogKind::kSmall) ? 1U : 0U);
   const bool small_is_large = in_small * kSmallLogShare >= log_.owned(namespace_id);
   if (!small->empty() && (small_is_large || main->empty())) return small->begin()->second;
   if (!main->empty()) return main->begin()->second;
@@ -189,6 +190,8 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
     if (!next) return false;
     victim.segment = *next;
     victim.keep_above = round < kMaxCompactRounds + kMaxCopyRounds ? 0 : kMaxFrequency;
+    // Without a walk; what is next in line then is found in the next round.
+    if (KeepRun(*next, victim.keep_above)) return true;
   }
   BeginVictim(victim);
   return true;
@@ -196,10 +199,12 @@ bool StoreWriter::StartVictim(std::uint16_t namespace_id, std::uint32_t round) {
 
 void StoreWriter::BeginVictim(Victim victim) {
   const SegmentHeader& header = view_.segment(victim.segment);
-  victim.namespace_id = static_cast<std::uint16_t>(header.namespace_id);
+  victim.owner = OwnerOf(header);
   victim.log = static_cast<LogKind>(header.log);
   victim.entries = header.entry_count.LoadRelaxed();
   if (recount_ && recount_->segment == victim.segment) recount_.reset();
+  victim.admission = victim.log == LogKind::kSmall && !victim.compact && IsTinyLfu(victim.owner);
+  if (victim.admission) PrepareAdmission(victim.owner, victim.entries);
   log_.Retire(victim.segment);
   victim_ = victim;
   HEARTH_FAILPOINT("writer.mid_retire");
@@ -258,36 +263,48 @@ void StoreWriter::EvictEntry(const Victim& victim, const EntryView& entry) {
     if (victim.compact)
       kept = MoveEntry(entry, *ref, victim.log, reads);
     else if (victim.log == LogKind::kSmall)
-      kept = reads >= kPromoteReads && MoveEntry(entry, *ref, LogKind::kMain, 0);
+      kept = (reads >= kPromoteReads || (victim.admission && Admits(victim.owner, hash))) &&
+             MoveEntry(entry, *ref, LogKind::kMain, 0);
     else
       kept = reads > victim.keep_above && MoveEntry(entry, *ref, LogKind::kMain, reads - 1);
     if (kept) {
-      log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes));
+      log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes),
+                    entry.header.namespace_id);
       return;
     }
     CountEvicted(1);
     // As many entries as the namespace has, if they are all like those of this segment.
-    if (victim.log == LogKind::kSmall)
-      ghosts_[victim.namespace_id].Add(
-          hash, static_cast<std::uint64_t>(kGhostShare * log_.owned(victim.namespace_id) *
-                                           victim.entries));
+    if (victim.log == LogKind::kSmall && !victim.admission) {
+      Ghost& ghost = ghosts_[victim.owner];
+      const auto alike =
+          static_cast<std::uint64_t>(kGhostShare * log_.owned(victim.owner) * victim.entries);
+      // A large value says nothing about how many others there are.
+      ghost.Add(hash,
+                NeedsRun(entry.header.value_length) ? std::max(alike, ghost.capacity()) : alike);
+    }
   }
   index_.Clear(hash, *ref);
   HEARTH_FAILPOINT("evict.after_clear");
-  log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes));
+  log_.NoteDead(victim.segment, static_cast<std::uint32_t>(entry.bytes), entry.header.namespace_id);
   AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
 }
 
-// Copies an entry, unchanged, to the end of a log of its namespace. False when there is no room.
+// Copies an entry, unchanged, to the end of a log of whoever owns its segment. False when there is
+// no room.
 bool StoreWriter::MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind log,
                             std::uint32_t reads) {
-  const std::uint16_t namespace_id = entry.header.namespace_id;
-  auto open = log_.open(namespace_id, log);
+  return MoveTo(OwnerOf(view_.segment(ref.segment())), entry, ref, log, reads);
+}
+
+bool StoreWriter::MoveTo(std::uint16_t owner, const EntryView& entry, const SlotRef& ref,
+                         LogKind log, std::uint32_t reads) {
+  if (entry.bytes > view_.segment_bytes()) return false;
+  auto open = log_.open(owner, log);
   if (!open || log_.Room(*open) < entry.bytes) {
     // Rather than lose an entry.
     if (log_.free_count() == 0 && !log_.ReclaimPinned()) return false;
-    log_.Seal(namespace_id, log);
-    open = log_.TakeOpen(namespace_id, log);
+    log_.Seal(owner, log);
+    open = log_.TakeOpen(owner, log);
   }
   SegmentHeader& segment = view_.segment(*open);
   const std::uint32_t offset = segment.write_watermark.LoadRelaxed();
@@ -305,6 +322,7 @@ bool StoreWriter::MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind 
                SegmentGenerationOf(segment.state_generation.LoadRelaxed()), *open, offset);
   index_.Replace(ref, word | std::uint64_t{reads} << kSlotFrequencyShift);
   HEARTH_FAILPOINT("evict.after_slot");
+  log_.NoteWritten(*open, entry.bytes, entry.header.namespace_id);
   segment.indexed_watermark.StoreInProgramOrder(segment.write_watermark.LoadRelaxed());
   return true;
 }

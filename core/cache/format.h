@@ -29,7 +29,8 @@ inline constexpr std::uint32_t kMinSegmentShift = 16;      // 64 KiB
 inline constexpr std::uint32_t kDefaultSegmentShift = 21;  // 2 MiB
 inline constexpr std::uint32_t kMaxSegmentShift = 21;      // 18 bits of offset/8 in a slot
 inline constexpr std::uint32_t kMaxSegments = 1U << 20U;   // 20 bits in a slot
-inline constexpr std::uint32_t kMaxNamespaces = 65536;     // 16 bits in an entry
+inline constexpr std::uint64_t kMaxValueBytes = std::uint64_t{64} << 20U;
+inline constexpr std::uint32_t kMaxNamespaces = 65536;  // 16 bits in an entry
 inline constexpr std::uint32_t kMaxNamespaceNameBytes = 63;
 inline constexpr std::uint64_t kMaxVersion = (std::uint64_t{1} << 48U) - 1;
 
@@ -262,7 +263,9 @@ struct SegmentHeader {
   std::uint32_t namespace_id;               // or kSharedNamespace
   std::uint8_t log;                         // LogKind
   std::uint8_t reserved0;
-  std::uint16_t run_length;            // segments of a large value; 1 otherwise
+  // Segments of a run, which one large value has to itself; 1 otherwise. In a segment of state
+  // kRunBody: how many segments before it its run begins.
+  std::uint16_t run_length;
   Atomic<std::uint32_t> dead_bytes;    // of entries no slot points at any more
   Atomic<std::uint32_t> entry_count;   // entries ever appended in this generation
   std::uint64_t sequence;              // order of allocation: the age of the segment
@@ -337,6 +340,7 @@ inline constexpr shm::RegionExpectation kStoreExpectation{shm::RegionKind::kStor
                                                           kStoreLayoutVersion, kStoreFingerprint};
 
 static_assert(kMaxKeyBytes <= kEntryKeyLengthMask);
+static_assert((kMaxValueBytes >> kMinSegmentShift) + 1 <= 0xffff);  // a run_length
 static_assert((std::uint64_t{1} << kMaxSegmentShift) == (kSlotOffsetMask + 1) << 3U);
 static_assert(kStoreHeaderOffset + sizeof(StoreHeader) <= kStoreHeaderBytes);
 

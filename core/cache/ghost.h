@@ -23,6 +23,7 @@ class Ghost {
   // Whether the key is remembered. It no longer is afterwards.
   bool Take(std::uint64_t hash);
 
+  std::uint64_t capacity() const { return capacity_; }
   std::size_t memory_bytes() const { return buckets_.size() * sizeof(Bucket); }
 
  private:

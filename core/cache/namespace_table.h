@@ -39,8 +39,9 @@ class NamespaceTable {
   std::uint64_t promised(std::uint16_t id) const;
   void Promise(std::uint16_t id, std::uint64_t segments);
 
-  // Records of live namespaces.
+  // Records of live namespaces, and of dropped ones of which something is left.
   std::size_t live() const { return by_name_.size(); }
+  std::size_t dropped() const { return dropped_.size(); }
 
  private:
   StoreView view_;

@@ -43,6 +43,9 @@ Status StoreWriter::CheckOptions(std::string_view name, const NamespaceOptions& 
                  "than the store of {} segments of {} has, of which two are kept back",
                  name, FormatBytes(options.quota_min_bytes), view_.segment_count(),
                  FormatBytes(view_.segment_bytes()));
+  if (options.tiny_lfu && !options.evict)
+    return Error(Code::kInvalidArgument,
+                 "namespace '{}' asks for TinyLFU admission, but does not evict", name);
   if (options.hard_ttl_ms > kMaxTtlMs || options.soft_ttl_ms > kMaxTtlMs ||
       (options.hard_ttl_ms != 0 && options.soft_ttl_ms > options.hard_ttl_ms))
     return Error(Code::kInvalidArgument,
@@ -78,13 +81,16 @@ NamespaceOptions StoreWriter::OptionsOf(std::uint16_t id) const {
           .quota_min_bytes = record.quota_min_bytes.LoadRelaxed(),
           .quota_max_bytes = record.quota_max_bytes.LoadRelaxed(),
           .evict = (flags & kNamespaceNoEvict) == 0,
-          .strict = (flags & kNamespaceStrict) != 0};
+          .strict = (flags & kNamespaceStrict) != 0,
+          .tiny_lfu = (flags & kNamespaceTinyLfu) != 0};
 }
 
 void StoreWriter::StoreOptions(std::uint16_t id, const NamespaceOptions& options) {
   NamespaceRecord& record = view_.namespace_record(id);
   record.flags.StoreRelaxed((options.evict ? 0 : kNamespaceNoEvict) |
-                            (options.strict ? kNamespaceStrict : 0));
+                            (options.strict ? kNamespaceStrict : 0) |
+                            (options.tiny_lfu ? kNamespaceTinyLfu : 0));
+  if (!options.tiny_lfu) admissions_.erase(id);
   record.default_hard_ttl_ms.StoreRelaxed(options.hard_ttl_ms);
   record.default_soft_ttl_ms.StoreRelaxed(options.soft_ttl_ms);
   record.quota_min_bytes.StoreRelaxed(options.quota_min_bytes);
@@ -93,14 +99,15 @@ void StoreWriter::StoreOptions(std::uint16_t id, const NamespaceOptions& options
   log_.Requota(id);
 }
 
-// An id to create a namespace under. Dropped ones are free again once no segment of theirs is left;
+// An id to create a namespace under. Dropped ones are free again once nothing of theirs is left;
 // the last means is to see to that here.
 std::optional<std::uint16_t> StoreWriter::TakeNamespaceId() {
-  const auto is_gone = [this](std::uint16_t id) { return log_.owned(id) == 0; };
+  const auto is_gone = [this](std::uint16_t id) { return NothingLeftOf(id); };
   if (const auto id = names_.TakeId()) return id;
   names_.ReleaseDropped(is_gone);
   if (const auto id = names_.TakeId()) return id;
   while (Reclaim(view_.segment_bytes())) continue;
+  if (names_.dropped() > 0) RewriteShared(view_.header().allocated_sequence.LoadRelaxed());
   names_.ReleaseDropped(is_gone);
   return names_.TakeId();
 }
@@ -139,6 +146,7 @@ Status StoreWriter::AlterNamespace(std::uint16_t id, const NamespaceOptions& opt
   HEARTH_TRY(CheckNamespace(id));
   const std::string_view name = NamespaceName(view_.namespace_record(id));
   HEARTH_TRY(CheckOptions(name, options, names_.promised() - names_.promised(id)));
+  if (!options.evict || options.quota_min_bytes != 0) HEARTH_TRY(ClaimShared(id));
   StoreOptions(id, options);
   return Status::Ok();
 }
@@ -149,7 +157,7 @@ void StoreWriter::HideEntries(std::uint16_t id) {
   record.flushed_version.StoreRelaxed(view_.header().last_version.LoadRelaxed());
   HEARTH_FAILPOINT("namespace.after_flushed_version");
   log_.Flush(id);
-  if (victim_ && victim_->namespace_id == id) victim_->flushed = true;
+  if (victim_ && victim_->owner == id) victim_->flushed = true;
   record.flushed_sequence.StoreRelaxed(view_.header().allocated_sequence.LoadRelaxed());
 }
 
@@ -171,6 +179,7 @@ Status StoreWriter::DropNamespace(std::uint16_t id) {
   record.quota_min_bytes.StoreRelaxed(0);
   log_.Requota(id);
   ghosts_.erase(id);
+  admissions_.erase(id);
   names_.NoteDropped(name, id);
   return Status::Ok();
 }

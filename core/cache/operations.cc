@@ -13,6 +13,12 @@
 namespace hearth::cache {
 namespace {
 
+// A buffer that one large value has blown up is not kept for ever.
+void ReleaseLarge(std::string* buffer) {
+  constexpr std::size_t kKeptCapacity = 1024 * 1024;
+  if (buffer->capacity() > kKeptCapacity) std::string().swap(*buffer);
+}
+
 Status NoSuchKey() { return Error(Code::kNotFound, "no such key"); }
 
 Outcome Written(const Result<std::uint64_t>& version) {
@@ -39,6 +45,20 @@ std::optional<EntryView> StoreWriter::FindVisible(std::uint16_t namespace_id,
   if (!ref || !ParseEntry(view_, ref->segment(), ref->offset(), &entry) || !Visible(entry))
     return std::nullopt;
   return entry;
+}
+
+Result<std::uint64_t> StoreWriter::Touch(std::uint16_t namespace_id, std::string_view key,
+                                         const Ttl& ttl, const Origin& origin) {
+  HEARTH_TRY(CheckKey(namespace_id, key));
+  // Not through the reader, for which a strict namespace is empty while the heartbeat is stale.
+  const auto old = FindVisible(namespace_id, key);
+  if (!old) return Error(Code::kNotFound, "no such key");
+  // The copy outlives the eviction that making room for the new entry may cause.
+  touch_value_.assign(reinterpret_cast<const char*>(old->value), old->header.value_length);
+  HEARTH_ASSIGN(const NewEntry entry, Prepare(namespace_id, key, touch_value_, ttl, origin));
+  Result<std::uint64_t> version = Write(entry);
+  ReleaseLarge(&touch_value_);
+  return version;
 }
 
 Outcome StoreWriter::Rewrite(const EntryView& old, std::string_view key, std::string_view value,
@@ -114,7 +134,9 @@ Outcome StoreWriter::AppendValue(std::uint16_t namespace_id, std::string_view ke
   new_value_.resize(old->header.value_length);
   CopyShared(new_value_.data(), old->value, new_value_.size());
   new_value_.append(more);
-  return Rewrite(*old, key, new_value_, origin);
+  Outcome outcome = Rewrite(*old, key, new_value_, origin);
+  ReleaseLarge(&new_value_);
+  return outcome;
 }
 
 }  // namespace hearth::cache

@@ -72,6 +72,7 @@ Status StoreWriter::TakeOver(RecoveryReport* report) {
 
 void StoreWriter::TakeOverNamespaces(RecoveryReport* report) {
   std::unordered_set<std::string> names;
+  view_.namespace_record(0).used_bytes.StoreRelaxed(0);  // of what is shared
   for (std::uint32_t id = 1; id < view_.namespace_capacity(); ++id) {
     NamespaceRecord& record = view_.namespace_record(id);
     record.used_bytes.StoreRelaxed(0);  // what it owns is added up again
@@ -119,60 +120,117 @@ void StoreWriter::FinishDrops() {
 }
 
 // Whether the header of a segment that holds entries can be what a writer has left.
-bool StoreWriter::PlausibleSegment(const SegmentHeader& header) const {
+bool StoreWriter::PlausibleSegment(std::uint32_t segment) const {
+  const SegmentHeader& header = view_.segment(segment);
   const std::uint32_t end = header.write_watermark.LoadRelaxed();
-  return header.namespace_id >= 1 && header.namespace_id < view_.namespace_capacity() &&
-         NamespaceStateOf(view_.namespace_record(header.namespace_id).state.LoadRelaxed()) !=
-             NamespaceState::kFree &&
-         header.log <= static_cast<std::uint8_t>(LogKind::kSmall) && end <= view_.segment_bytes() &&
-         end % 8 == 0 && header.indexed_watermark.LoadRelaxed() <= end &&
-         header.indexed_watermark.LoadRelaxed() % 8 == 0 && header.run_length == 1;
+  const bool owned =
+      header.namespace_id == kSharedNamespace ||
+      (header.namespace_id >= 1 && header.namespace_id < view_.namespace_capacity() &&
+       NamespaceStateOf(view_.namespace_record(header.namespace_id).state.LoadRelaxed()) !=
+           NamespaceState::kFree);
+  return owned && header.log <= static_cast<std::uint8_t>(LogKind::kSmall) &&
+         end <= view_.segment_bytes() && end % 8 == 0 &&
+         header.indexed_watermark.LoadRelaxed() <= end &&
+         header.indexed_watermark.LoadRelaxed() % 8 == 0 && WholeRun(segment);
+}
+
+// Whether a run's body is as the run says. A segment by itself is a run of one.
+bool StoreWriter::WholeRun(std::uint32_t segment) const {
+  const std::uint32_t length = view_.segment(segment).run_length;
+  if (length == 0 || length > view_.segment_count() - segment) return false;
+  for (std::uint32_t i = 1; i < length; ++i) {
+    const SegmentHeader& body = view_.segment(segment + i);
+    if (SegmentStateOf(body.state_generation.LoadRelaxed()) != SegmentState::kRunBody ||
+        body.run_length != i || body.mark != kSegmentMark)
+      return false;
+  }
+  return true;
+}
+
+// Whether a segment in state kRunBody continues a run that is there.
+bool StoreWriter::IsBody(std::uint32_t segment) const {
+  const std::uint32_t back = view_.segment(segment).run_length;
+  return back >= 1 && back <= segment && HoldsEntries(segment - back) &&
+         back < view_.segment(segment - back).run_length && PlausibleSegment(segment - back);
+}
+
+bool StoreWriter::HoldsEntries(std::uint32_t segment) const {
+  const SegmentHeader& header = view_.segment(segment);
+  const SegmentState state = SegmentStateOf(header.state_generation.LoadRelaxed());
+  return header.mark == kSegmentMark &&
+         (state == SegmentState::kOpen || state == SegmentState::kSealed ||
+          state == SegmentState::kRetiring);
+}
+
+// Whether a segment with this header may hold an entry.
+bool StoreWriter::MayHold(const SegmentHeader& header, const EntryView& entry) const {
+  return header.namespace_id == entry.header.namespace_id ||
+         (header.namespace_id == kSharedNamespace && entry.header.namespace_id != 0 &&
+          entry.header.namespace_id < view_.namespace_capacity());
 }
 
 // Sorts the segments into free ones and logs, and marks those whose dead bytes may be miscounted:
 // in the store, so that a takeover which dies itself leaves the mark to the next.
 void StoreWriter::TakeOverSegments(RecoveryReport* report) {
   StoreHeader& store = view_.header();
-  const std::uint32_t replaced = SlotSegment(store.replaced_slot.LoadRelaxed());
-  for (std::uint32_t segment = view_.segment_count(); segment-- > 0;) {
+  for (std::uint32_t segment = 0; segment < view_.segment_count(); ++segment) {
     SegmentHeader& header = view_.segment(segment);
     const std::uint64_t word = header.state_generation.LoadRelaxed();
-    const SegmentState state = SegmentStateOf(word);
     store.allocated_sequence.StoreRelaxed(
         std::max(store.allocated_sequence.LoadRelaxed(), header.sequence));
-    if (header.mark == kSegmentMark && state == SegmentState::kIndex) continue;
-    if (header.mark == kSegmentMark && state == SegmentState::kFree &&
-        header.write_watermark.LoadRelaxed() == 0) {
-      log_.AddFree(segment);
-      continue;
-    }
-    const bool holds_entries = state == SegmentState::kOpen || state == SegmentState::kSealed ||
-                               state == SegmentState::kRetiring;
-    if (header.mark != kSegmentMark || !holds_entries || !PlausibleSegment(header)) {
-      if (header.mark != kSegmentMark || state != SegmentState::kFree) {
-        NoteDamage(report, "the header of segment {} is damaged: the segment is dropped", segment);
-        ++report->dropped_segments;
-      }
-      header.mark = kSegmentMark;
-      log_.Hold(segment);
-      continue;
-    }
-    if (header.indexed_watermark.LoadRelaxed() != header.write_watermark.LoadRelaxed() ||
-        header.dead_bytes.LoadRelaxed() > header.write_watermark.LoadRelaxed() ||
-        header.dead_entries.LoadRelaxed() > header.entry_count.LoadRelaxed() ||
-        segment == replaced || state == SegmentState::kRetiring)
-      header.dead_bytes.StoreInProgramOrder(kUncounted);
-    if (state == SegmentState::kRetiring) {
-      ++report->resumed_retiring;
-      // What the eviction has moved is dead here; what it has not, lives.
+    // Nothing was written to it: it is free, and so is the body of its run.
+    if (header.mark == kSegmentMark && SegmentStateOf(word) == SegmentState::kOpen &&
+        header.write_watermark.LoadRelaxed() == 0)
       header.state_generation.StoreInProgramOrder(
-          MakeSegmentWord(SegmentState::kSealed, SegmentGenerationOf(word)));
-    }
-    if (state == SegmentState::kOpen)
-      log_.AddOpen(segment);
-    else
-      log_.AddSealed(segment);
+          MakeSegmentWord(SegmentState::kFree, SegmentGenerationOf(word) + 1));
   }
+  for (std::uint32_t segment = view_.segment_count(); segment-- > 0;)
+    TakeOverSegment(segment, report);
+}
+
+void StoreWriter::TakeOverSegment(std::uint32_t segment, RecoveryReport* report) {
+  SegmentHeader& header = view_.segment(segment);
+  const std::uint64_t word = header.state_generation.LoadRelaxed();
+  const SegmentState state = SegmentStateOf(word);
+  const std::uint32_t end = header.write_watermark.LoadRelaxed();
+  if (header.mark == kSegmentMark && state == SegmentState::kIndex) return;
+  if (header.mark == kSegmentMark && state == SegmentState::kRunBody && end == 0) {
+    if (IsBody(segment)) return;
+    // Of a run that was being taken or freed.
+    header.state_generation.StoreInProgramOrder(
+        MakeSegmentWord(SegmentState::kFree, SegmentGenerationOf(word) + 1));
+    log_.AddFree(segment);
+    return;
+  }
+  if (header.mark == kSegmentMark && state == SegmentState::kFree && end == 0) {
+    log_.AddFree(segment);
+    return;
+  }
+  if (!HoldsEntries(segment) || !PlausibleSegment(segment)) {
+    if (header.mark != kSegmentMark || state != SegmentState::kFree) {
+      NoteDamage(report, "the header of segment {} is damaged: the segment is dropped", segment);
+      ++report->dropped_segments;
+    }
+    header.mark = kSegmentMark;
+    log_.HoldBack(segment);
+    return;
+  }
+  const std::uint64_t replaced = view_.header().replaced_slot.LoadRelaxed();
+  const bool large = header.run_length > 1 || HoldsLargeValue(segment);
+  if (header.indexed_watermark.LoadRelaxed() != end || header.dead_bytes.LoadRelaxed() > end ||
+      header.dead_entries.LoadRelaxed() > header.entry_count.LoadRelaxed() ||
+      segment == SlotSegment(replaced) || state == SegmentState::kRetiring ||
+      (large && state == SegmentState::kOpen))
+    header.dead_bytes.StoreInProgramOrder(kUncounted);
+  if (state == SegmentState::kRetiring) ++report->resumed_retiring;
+  if (state == SegmentState::kOpen && !large) {
+    log_.AddOpen(segment);
+    return;
+  }
+  // Of one whose eviction had begun: what was moved is dead here, what was not lives.
+  header.state_generation.StoreInProgramOrder(
+      MakeSegmentWord(SegmentState::kSealed, SegmentGenerationOf(word)));
+  log_.AddSealed(segment);
 }
 
 // Publishes what is complete and has no slot yet: the entry of the operation that was under way.
@@ -185,8 +243,7 @@ void StoreWriter::RepublishTail(std::uint32_t segment, RecoveryReport* report) {
   while (offset < end) {
     EntryView entry;
     if (!ParseEntry(view_, segment, offset, &entry) || offset + entry.bytes > end ||
-        entry.header.namespace_id != header.namespace_id ||
-        EntryCrc(entry) != entry.header.crc32c) {
+        !MayHold(header, entry) || EntryCrc(entry) != entry.header.crc32c) {
       NoteDamage(report, "segment {} holds no entry at {}, below its watermark {}", segment, offset,
                  end);
       break;

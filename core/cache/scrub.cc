@@ -12,7 +12,7 @@ namespace hearth::cache {
 bool StoreWriter::Scrub(std::uint32_t entries) {
   std::int64_t budget = entries;
   if (!ScrubIndex(&budget)) return false;
-  if (scrub_.segment == 0 && !recount_) log_.ReleaseHeld();
+  if (scrub_.segment == 0 && !recount_) log_.ReleaseHeldBack();
   while (budget > 0) {
     if (recount_) {
       // An entry of the usual size is about this long.
@@ -90,7 +90,7 @@ bool StoreWriter::SoundEntry(const SlotRef& ref, EntryView* entry) {
       (SegmentGenerationOf(word) & kSlotGenerationMask) != SlotGeneration(ref.word) ||
       !ParseEntry(view_, segment, ref.offset(), entry) ||
       ref.offset() + entry->bytes > header.indexed_watermark.LoadRelaxed() ||
-      entry->header.namespace_id != header.namespace_id || EntryCrc(*entry) != entry->header.crc32c)
+      !MayHold(header, *entry) || EntryCrc(*entry) != entry->header.crc32c)
     return false;
   const std::uint64_t hash = HashEntry(view_, *entry);
   const std::string_view key(reinterpret_cast<const char*>(entry->key), entry->key_length());
@@ -164,10 +164,8 @@ void StoreWriter::FinishRecount() {
 void StoreWriter::DropRestOf(std::uint32_t segment) {
   recount_.reset();
   const SegmentHeader& header = view_.segment(segment);
-  const auto namespace_id = static_cast<std::uint16_t>(header.namespace_id);
-  const auto log = static_cast<LogKind>(header.log);
   if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kOpen)
-    log_.Seal(namespace_id, log);
+    log_.Seal(OwnerOf(header), static_cast<LogKind>(header.log));
   FinishVictim();
   // The eviction that was under way may have been its own.
   if (SegmentStateOf(header.state_generation.LoadRelaxed()) != SegmentState::kSealed) return;

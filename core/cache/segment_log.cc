@@ -1,49 +1,55 @@
 #include "core/cache/segment_log.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 #include "core/base/failpoint.h"
 
 namespace hearth::cache {
 
 SegmentLog::SegmentLog(const StoreView& view)
-    : view_(view), owners_(view.namespace_capacity()), quarantine_(view) {}
+    : view_(view),
+      owners_(view.namespace_capacity()),
+      is_free_(view.segment_count()),
+      quarantine_(view) {}
 
 void SegmentLog::Init() {
   for (std::uint32_t segment = view_.segment_count(); segment > 0; --segment) AddFree(segment - 1);
 }
 
 void SegmentLog::AddFree(std::uint32_t segment) {
+  is_free_[segment] = true;
   free_.push_back(segment);
-  view_.header().free_segments.StoreRelaxed(free_.size());
+  view_.header().free_segments.StoreRelaxed(free_.size() + held_.size());
 }
 
 void SegmentLog::AddOpen(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
   const auto log = static_cast<LogKind>(header.log);
-  std::optional<std::uint32_t>& open = owners_[header.namespace_id].open[Index(log)];
-  AddOwned(header.namespace_id, 1);
-  if (open) Seal(static_cast<std::uint16_t>(header.namespace_id), log);
+  std::optional<std::uint32_t>& open = owners_[OwnerOf(header)].open[Index(log)];
+  AddOwned(OwnerOf(header), header.run_length);
+  if (open) Seal(OwnerOf(header), log);
   open = segment;
 }
 
 void SegmentLog::AddSealed(std::uint32_t segment) {
-  AddOwned(view_.segment(segment).namespace_id, 1);
+  AddOwned(OwnerOf(view_.segment(segment)), view_.segment(segment).run_length);
   NoteSealed(segment);
 }
 
-void SegmentLog::Hold(std::uint32_t segment) {
+void SegmentLog::HoldBack(std::uint32_t segment) {
   MoveGeneration(segment);
-  // Not 0, so that another takeover before ReleaseHeld() holds it as well.
+  // Not 0, so that another takeover before ReleaseHeldBack() holds it as well.
   view_.segment(segment).write_watermark.StoreRelaxed(view_.segment_bytes());
-  held_.push_back(segment);
+  held_back_.push_back(segment);
 }
 
-void SegmentLog::ReleaseHeld() {
-  for (const std::uint32_t segment : held_) {
+void SegmentLog::ReleaseHeldBack() {
+  for (const std::uint32_t segment : held_back_) {
     view_.segment(segment).write_watermark.StoreInProgramOrder(0);
     AddFree(segment);
   }
-  held_.clear();
+  held_back_.clear();
 }
 
 bool SegmentLog::Evictable(std::uint32_t namespace_id) const {
@@ -66,12 +72,13 @@ void SegmentLog::AddOwned(std::uint32_t namespace_id, std::int32_t count) {
 std::uint32_t SegmentLog::TakeFree() {
   const std::uint32_t segment = free_.back();
   free_.pop_back();
-  view_.header().free_segments.StoreRelaxed(free_.size());
+  is_free_[segment] = false;
+  view_.header().free_segments.StoreRelaxed(free_.size() + held_.size());
   return segment;
 }
 
 void SegmentLog::Start(std::uint32_t segment, SegmentState state, std::uint32_t namespace_id,
-                       LogKind log) {
+                       LogKind log, std::uint16_t run_length) {
   StoreHeader& store = view_.header();
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t sequence = store.allocated_sequence.LoadRelaxed() + 1;
@@ -79,10 +86,9 @@ void SegmentLog::Start(std::uint32_t segment, SegmentState state, std::uint32_t 
   header.write_watermark.StoreRelaxed(0);
   header.indexed_watermark.StoreRelaxed(0);
   header.latest_expiry_ms.StoreRelaxed(0);
-  header.namespace_id = namespace_id;
+  header.namespace_id = namespace_id == kSharedOwner ? kSharedNamespace : namespace_id;
   header.log = static_cast<std::uint8_t>(log);
   // A reader that lost its way may still look at the segment's former life.
-  const std::uint16_t run_length = 1;
   CopyShared(&header.run_length, &run_length, sizeof(run_length));
   header.dead_bytes.StoreRelaxed(0);
   header.entry_count.StoreRelaxed(0);
@@ -121,28 +127,31 @@ std::uint32_t SegmentLog::Room(std::uint32_t segment) const {
 }
 
 void SegmentLog::Seal(std::uint16_t namespace_id, LogKind log) {
-  Owner& owner = owners_[namespace_id];
-  std::optional<std::uint32_t>& open = owner.open[Index(log)];
+  std::optional<std::uint32_t>& open = owners_[namespace_id].open[Index(log)];
   if (!open) return;
-  const std::uint32_t segment = *open;
+  SealSegment(*open);
+  open.reset();
+}
+
+void SegmentLog::SealSegment(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
   const std::uint64_t generation = SegmentGenerationOf(header.state_generation.LoadRelaxed());
   // SYNC release segment-generation: the generation stays; all entries are below the watermark.
   header.state_generation.StoreRelease(MakeSegmentWord(SegmentState::kSealed, generation));
   HEARTH_FAILPOINT("segment.after_seal");
-  open.reset();
   NoteSealed(segment);
 }
 
 void SegmentLog::NoteSealed(std::uint32_t segment) {
   const SegmentHeader& header = view_.segment(segment);
-  Owner& owner = owners_[header.namespace_id];
-  const NamespaceRecord& record = view_.namespace_record(header.namespace_id);
+  Owner& owner = owners_[OwnerOf(header)];
+  const NamespaceRecord& record = view_.namespace_record(OwnerOf(header));
   if (header.sequence <= record.flushed_sequence.LoadRelaxed()) {
     owner.flushed.emplace(header.sequence, segment);
-    with_flushed_.insert(static_cast<std::uint16_t>(header.namespace_id));
+    with_flushed_.insert(OwnerOf(header));
   } else {
     owner.sealed[header.log & 1U].emplace(header.sequence, segment);
+    owner.sealed_segments[header.log & 1U] += header.run_length;
   }
   owner.dead_bytes += header.dead_bytes.LoadRelaxed();
   const std::uint64_t expiry = header.latest_expiry_ms.LoadRelaxed();
@@ -152,27 +161,32 @@ void SegmentLog::NoteSealed(std::uint32_t segment) {
 // Undoes what Seal() has noted, for a segment that leaves its log.
 void SegmentLog::Unseal(std::uint32_t segment) {
   const SegmentHeader& header = view_.segment(segment);
-  Owner& owner = owners_[header.namespace_id];
-  if (owner.sealed[header.log & 1U].erase({header.sequence, segment}) == 0 &&
-      owner.flushed.erase({header.sequence, segment}) != 0 && owner.flushed.empty())
-    with_flushed_.erase(static_cast<std::uint16_t>(header.namespace_id));
+  Owner& owner = owners_[OwnerOf(header)];
+  if (owner.sealed[header.log & 1U].erase({header.sequence, segment}) != 0) {
+    owner.sealed_segments[header.log & 1U] -= header.run_length;
+  } else if (owner.flushed.erase({header.sequence, segment}) != 0 && owner.flushed.empty()) {
+    with_flushed_.erase(OwnerOf(header));
+  }
   owner.dead_bytes -= header.dead_bytes.LoadRelaxed();
   expiring_.erase({header.latest_expiry_ms.LoadRelaxed(), segment});
 }
 
-void SegmentLog::NoteDead(std::uint32_t segment, std::uint32_t bytes) {
+void SegmentLog::NoteDead(std::uint32_t segment, std::uint32_t bytes, std::uint16_t namespace_id) {
   SegmentHeader& header = view_.segment(segment);
   header.dead_bytes.StoreRelaxed(header.dead_bytes.LoadRelaxed() + bytes);
   header.dead_entries.StoreRelaxed(header.dead_entries.LoadRelaxed() + 1);
   if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
-    owners_[header.namespace_id].dead_bytes += bytes;
+    owners_[OwnerOf(header)].dead_bytes += bytes;
+  if (OwnerOf(header) != kSharedOwner) return;
+  // Of an entry that an earlier process wrote nothing is known.
+  std::uint64_t& shared = owners_[namespace_id].shared_bytes;
+  shared -= std::min<std::uint64_t>(shared, bytes);
 }
 
 void SegmentLog::SetDead(std::uint32_t segment, std::uint32_t bytes, std::uint32_t entries) {
   SegmentHeader& header = view_.segment(segment);
   if (SegmentStateOf(header.state_generation.LoadRelaxed()) == SegmentState::kSealed)
-    owners_[header.namespace_id].dead_bytes +=
-        std::uint64_t{bytes} - header.dead_bytes.LoadRelaxed();
+    owners_[OwnerOf(header)].dead_bytes += std::uint64_t{bytes} - header.dead_bytes.LoadRelaxed();
   header.dead_bytes.StoreRelaxed(bytes);
   header.dead_entries.StoreRelaxed(entries);
 }
@@ -182,6 +196,7 @@ void SegmentLog::Flush(std::uint16_t namespace_id) {
   for (const LogKind log : {LogKind::kMain, LogKind::kSmall}) {
     Seal(namespace_id, log);
     owner.flushed.merge(owner.sealed[Index(log)]);
+    owner.sealed_segments[Index(log)] = 0;
   }
   if (!owner.flushed.empty()) with_flushed_.insert(namespace_id);
 }
@@ -215,7 +230,7 @@ void SegmentLog::Free(std::uint32_t segment) {
   if (SegmentStateOf(word) == SegmentState::kSealed) Unseal(segment);
   if (!quarantine_.empty()) ReviewPins();
   if (!quarantine_.Hold(segment)) {
-    GiveBack(segment);
+    MakeFree(segment);
     return;
   }
   // SYNC release segment-generation: the generation stays, and with it the bytes that are pinned.
@@ -225,25 +240,32 @@ void SegmentLog::Free(std::uint32_t segment) {
 }
 
 void SegmentLog::ReviewPins() {
-  for (const std::uint32_t segment : quarantine_.Review()) GiveBack(segment);
+  for (const std::uint32_t segment : quarantine_.Review()) MakeFree(segment);
 }
 
 bool SegmentLog::ReclaimPinned() {
-  const std::uint32_t free = free_count();
+  const std::uint64_t free = free_.size() + held_.size();
   ReviewPins();
-  if (free_count() > free) return true;
+  if (free_.size() + held_.size() > free) return true;
   const auto oldest = quarantine_.TakeOldest();
-  if (oldest) GiveBack(*oldest);
+  if (oldest) MakeFree(*oldest);
   return oldest.has_value();
 }
 
-void SegmentLog::GiveBack(std::uint32_t segment) {
+void SegmentLog::MakeFree(std::uint32_t segment) {
   SegmentHeader& header = view_.segment(segment);
-  AddOwned(header.namespace_id, -1);
+  const std::uint32_t length = header.run_length;
+  AddOwned(OwnerOf(header), -static_cast<std::int32_t>(length));
   MoveGeneration(segment);
-  // Last: a takeover takes a free segment for one without slots only with an empty watermark.
+  // A takeover takes a free segment for one without slots only with an empty watermark.
   header.write_watermark.StoreInProgramOrder(0);
-  AddFree(segment);
+  // The body of a run after its first segment, whose generation readers look at.
+  for (std::uint32_t i = 1; i < length; ++i) {
+    FreeBody(segment + i);
+    HEARTH_FAILPOINT("run.mid_free");
+  }
+  for (std::uint32_t i = 0; i < length; ++i) GiveBack(segment + i);
+  view_.header().free_segments.StoreRelaxed(free_.size() + held_.size());
 }
 
 void SegmentLog::MoveGeneration(std::uint32_t segment) {

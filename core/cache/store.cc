@@ -40,6 +40,13 @@ Status CheckOptions(const StoreOptions& options) {
   if (options.namespace_capacity < 2 || options.namespace_capacity > kMaxNamespaces)
     return Error(Code::kInvalidArgument, "store '{}' cannot hold {} namespaces (2 to {})",
                  options.name, options.namespace_capacity, kMaxNamespaces);
+  const std::uint64_t quarter = options.bytes / 4;
+  if (options.max_value_bytes > kMaxValueBytes || options.max_value_bytes > quarter)
+    return Error(Code::kInvalidArgument,
+                 "values of up to {} do not fit store '{}': at most {}, and a quarter of the store "
+                 "({})",
+                 FormatBytes(options.max_value_bytes), options.name, FormatBytes(kMaxValueBytes),
+                 FormatBytes(quarter));
   return Status::Ok();
 }
 
@@ -53,7 +60,8 @@ std::uint64_t LayOut(const StoreOptions& options, StoreHeader* header) {
   const std::uint64_t pages = segments << (header->segment_shift - kPageShift);
   header->directory_bits = std::max(1U, static_cast<std::uint32_t>(std::bit_width(pages - 1)));
   header->namespace_capacity = options.namespace_capacity;
-  header->max_value_bytes = options.segment_bytes / 4;
+  header->max_value_bytes =
+      options.max_value_bytes != 0 ? options.max_value_bytes : DefaultMaxValueBytes(options.bytes);
 
   std::uint64_t offset = kStoreHeaderBytes;
   auto place = [&offset](std::uint64_t bytes) {
@@ -95,6 +103,10 @@ Store::Store(UniqueFd fd, UniqueFd read_only_fd, UniqueFd lock, shm::Mapping map
       lock_(std::move(lock)),
       mapping_(std::move(mapping)),
       view_(view) {}
+
+std::uint64_t DefaultMaxValueBytes(std::uint64_t store_bytes) {
+  return std::min(16 * kMiB, store_bytes / 4);
+}
 
 Result<Store> Store::Create(const StoreOptions& options, const Clock& clock) {
   HEARTH_TRY(CheckOptions(options));

@@ -20,9 +20,14 @@ struct StoreOptions {
   std::uint64_t bytes = std::uint64_t{256} << 20U;
   std::uint64_t segment_bytes = std::uint64_t{1} << kDefaultSegmentShift;  // power of two
   std::uint32_t namespace_capacity = 4096;
+  // Longest value, at most kMaxValueBytes and a quarter of the store. 0: DefaultMaxValueBytes().
+  std::uint64_t max_value_bytes = 0;
   shm::PageSize page_size = shm::PageSize::kNormal;
 };
 inline constexpr std::uint32_t kMinSegments = 8;
+
+// 16 MiB, or a quarter of a store that is smaller than 64 MiB.
+std::uint64_t DefaultMaxValueBytes(std::uint64_t store_bytes);
 
 // Move-only. The descriptor keeps the memory alive beyond this process wherever it is held. As long
 // as a Store lives it alone may write: the memory is locked against a second one.

@@ -4,6 +4,7 @@
 namespace hearth::cache {
 
 void StoreWriter::NoteRead(std::uint64_t hash) {
+  bool counted = admissions_.empty();
   const std::uint64_t directory = view_.directory(view_.DirectoryIndex(hash)).LoadRelaxed();
   const std::uint32_t page_number = DirectoryPage(directory);
   if ((directory & kDirectoryValid) == 0 || page_number >= view_.page_count()) return;
@@ -12,9 +13,12 @@ void StoreWriter::NoteRead(std::uint64_t hash) {
   for (std::uint32_t hop = 0; hop < kMaxChainBuckets; ++hop) {
     for (Atomic<std::uint64_t>& slot : page[bucket].slots) {
       const std::uint64_t word = slot.LoadRelaxed();
-      if (word >> kSlotTagShift != SlotTag(hash) || (word & kSlotUsed) == 0 ||
-          SlotFrequency(word) == kMaxFrequency)
-        continue;
+      if (word >> kSlotTagShift != SlotTag(hash) || (word & kSlotUsed) == 0) continue;
+      if (!counted && SlotSegment(word) < view_.segment_count()) {
+        CountUse(OwnerOf(view_.segment(SlotSegment(word))), hash);
+        counted = true;
+      }
+      if (SlotFrequency(word) == kMaxFrequency) continue;
       // SYNC release slot-publish: nothing crosses but the frequency; the entry is the same.
       slot.StoreRelease(WithFrequencyAfter(word, SlotFrequency(word)));
     }

@@ -65,6 +65,7 @@ class Verifier {
   Problem LookAtEntry(const SlotRef& ref, const EntryView& entry) const;
   void VerifySegment(std::uint32_t segment);
   Problem LookAtHeader(std::uint32_t segment) const;
+  Problem LookAtBody(std::uint32_t segment) const;
   Problem WalkSegment(std::uint32_t segment) const;
   void VerifyCounts(std::uint32_t segment);
   void VerifyTotals();
@@ -239,7 +240,8 @@ void Verifier::VerifySegment(std::uint32_t segment) {
   if (state == SegmentState::kRetiring &&
       header.dead_bytes.LoadRelaxed() != header.write_watermark.LoadRelaxed())
     ++walked_;
-  ++owned_[header.namespace_id];
+  // What is shared is noted in the record that belongs to no namespace.
+  owned_[header.namespace_id == kSharedNamespace ? 0 : header.namespace_id] += header.run_length;
   Check([&] { return problem = WalkSegment(segment); });
   if (still_ && !problem) VerifyCounts(segment);
 }
@@ -255,13 +257,39 @@ Problem Verifier::LookAtHeader(std::uint32_t segment) const {
     return fmt::format("segment {}: state {}", segment, static_cast<int>(state));
   const std::uint32_t end = header.write_watermark.LoadRelaxed();
   const std::uint32_t indexed = header.indexed_watermark.LoadRelaxed();
+  if (state == SegmentState::kRunBody && still_) return LookAtBody(segment);
   if (!HoldsEntries(state)) return std::nullopt;
-  if (end > view_.segment_bytes() || indexed > end || (still_ && indexed != end))
+  const std::uint32_t run = header.run_length;
+  if (run < 1 || run > view_.segment_count() - segment)
+    return fmt::format("segment {}: a run of {}", segment, run);
+  for (std::uint32_t i = 1; i < run; ++i) {
+    if (SegmentStateOf(view_.segment(segment + i).state_generation.LoadRelaxed()) !=
+        SegmentState::kRunBody)
+      return fmt::format("segment {}: its run of {} ends after {}", segment, run, i);
+  }
+  const std::uint64_t bytes = std::uint64_t{run} * view_.segment_bytes();
+  if (end > bytes || indexed > end || (still_ && indexed != end) ||
+      (still_ && run > 1 && end <= bytes - view_.segment_bytes()))
     return fmt::format("(I3) segment {}: watermarks {} and {}", segment, end, indexed);
-  if (header.namespace_id == 0 || header.namespace_id >= view_.namespace_capacity())
+  if (header.namespace_id != kSharedNamespace &&
+      (header.namespace_id == 0 || header.namespace_id >= view_.namespace_capacity()))
     return fmt::format("segment {} belongs to namespace {}", segment, header.namespace_id);
   if (header.sequence > view_.header().allocated_sequence.LoadRelaxed())
     return fmt::format("segment {}: sequence {} was never given out", segment, header.sequence);
+  return std::nullopt;
+}
+
+Problem Verifier::LookAtBody(std::uint32_t segment) const {
+  const SegmentHeader& header = view_.segment(segment);
+  const std::uint32_t back = header.run_length;
+  if (back < 1 || back > segment)
+    return fmt::format("run body {} lies {} segments in", segment, back);
+  const SegmentHeader& first = view_.segment(segment - back);
+  const SegmentState state = SegmentStateOf(first.state_generation.LoadRelaxed());
+  if ((state != SegmentState::kSealed && state != SegmentState::kRetiring) ||
+      back >= first.run_length || first.namespace_id != header.namespace_id)
+    return fmt::format("run body {}: {} segments before it no run begins that it is part of",
+                       segment, back);
   return std::nullopt;
 }
 
@@ -280,7 +308,7 @@ Problem Verifier::WalkSegment(std::uint32_t segment) const {
       problem = fmt::format("segment {} cannot be walked beyond {} of {}", segment, offset, end);
     else if (EntryCrc(entry) != entry.header.crc32c)
       problem = fmt::format("segment {} offset {}: the entry's checksum is wrong", segment, offset);
-    else if (entry.header.namespace_id != owner)
+    else if (owner != kSharedNamespace && entry.header.namespace_id != owner)
       problem = fmt::format("segment {} of namespace {} holds an entry of {}", segment, owner,
                             entry.header.namespace_id);
     offset += static_cast<std::uint32_t>(entry.bytes);

@@ -100,18 +100,6 @@ Result<std::uint64_t> StoreWriter::SetAbsent(std::uint16_t namespace_id, std::st
   return Write(entry);
 }
 
-Result<std::uint64_t> StoreWriter::Touch(std::uint16_t namespace_id, std::string_view key,
-                                         const Ttl& ttl, const Origin& origin) {
-  HEARTH_TRY(CheckKey(namespace_id, key));
-  // Not through the reader, for which a strict namespace is empty while the heartbeat is stale.
-  const auto old = FindVisible(namespace_id, key);
-  if (!old) return Error(Code::kNotFound, "no such key");
-  // The copy outlives the eviction that making room for the new entry may cause.
-  touch_value_.assign(reinterpret_cast<const char*>(old->value), old->header.value_length);
-  HEARTH_ASSIGN(const NewEntry entry, Prepare(namespace_id, key, touch_value_, ttl, origin));
-  return Write(entry);
-}
-
 Result<std::uint64_t> StoreWriter::Delete(std::uint16_t namespace_id, std::string_view key,
                                           const Origin& origin) {
   HEARTH_TRY(CheckKey(namespace_id, key));
@@ -146,15 +134,20 @@ Result<std::uint64_t> StoreWriter::Write(const NewEntry& entry) {
       PadEntry(EntryBytes(entry.KeyBits(), static_cast<std::uint32_t>(entry.value.size())));
   const std::uint64_t hash =
       HashKey(view_.secret(), NamespaceSeed(view_.secret(), entry.namespace_id), entry.key);
-  writing_namespace_ = entry.namespace_id;
+  const bool run = NeedsRun(entry.value.size());
+  const std::uint16_t owner = run ? entry.namespace_id : OwnerFor(entry.namespace_id, bytes);
+  writing_namespace_ = owner;
   const auto existing = index_.Find(hash, entry.namespace_id, entry.key);
   // First, since it may have to evict and move entries, also to the place that would be reserved.
   if (!existing) HEARTH_TRY(MakeSlotRoom(hash));
-  const LogKind log = LogFor(entry, hash, existing);
-  HEARTH_ASSIGN(const Place place, Reserve(entry.namespace_id, log, bytes));
+  CountUse(owner, hash);
+  const LogKind log = LogFor(owner, entry.negative, hash, existing);
+  HEARTH_ASSIGN(const Place place,
+                run ? ReserveRun(owner, log, bytes) : Reserve(owner, log, bytes));
   const std::uint64_t version = Append(entry, place);
   Publish(hash, entry, place);
-  Pace(entry.namespace_id, bytes);
+  if (run) log_.SealRun(place.segment);
+  Pace(owner, bytes);
   return version;
 }
 
@@ -184,8 +177,7 @@ Result<StoreWriter::Place> StoreWriter::Reserve(std::uint16_t namespace_id, LogK
 
 Status StoreWriter::MakeSlotRoom(std::uint64_t hash) {
   auto may_drop = [this](std::uint32_t segment) {
-    const std::uint32_t owner = view_.segment(segment).namespace_id;
-    return owner < view_.namespace_capacity() && MayEvict(static_cast<std::uint16_t>(owner));
+    return MayEvict(OwnerOf(view_.segment(segment)));
   };
   while (!index_.HasRoom(hash)) {
     if (index_.Split(hash)) continue;
@@ -248,6 +240,7 @@ std::uint64_t StoreWriter::Append(const NewEntry& entry, const Place& place) {
   // From here on it counts the segment's entries, until the indexed watermark has come up.
   segment.entry_count.StoreInProgramOrder(segment.entry_count.LoadRelaxed() + 1);
   HEARTH_FAILPOINT("writer.after_watermark");
+  log_.NoteWritten(place.segment, bytes, entry.namespace_id);
   AddCounters(1, static_cast<std::int64_t>(bytes));
   return version;
 }
@@ -295,7 +288,7 @@ void StoreWriter::AddCounters(std::int64_t entries, std::int64_t bytes) {
 void StoreWriter::MarkDead(std::uint32_t segment, std::uint32_t offset) {
   EntryView entry;
   if (!ParseEntry(view_, segment, offset, &entry)) return;
-  log_.NoteDead(segment, static_cast<std::uint32_t>(entry.bytes));
+  log_.NoteDead(segment, static_cast<std::uint32_t>(entry.bytes), entry.header.namespace_id);
   AddCounters(-1, -static_cast<std::int64_t>(entry.bytes));
   if (recount_ && recount_->segment == segment && offset < recount_->offset) {
     --recount_->live;

@@ -20,6 +20,7 @@
 #include "core/cache/reader.h"
 #include "core/cache/recovery.h"
 #include "core/cache/segment_log.h"
+#include "core/cache/sketch.h"
 #include "core/cache/view.h"
 
 namespace hearth::cache {
@@ -31,8 +32,9 @@ struct NamespaceOptions {
   // (0 = the whole store; else at least two segments).
   std::uint64_t quota_min_bytes = 0;
   std::uint64_t quota_max_bytes = 0;
-  bool evict = true;    // false: a full namespace refuses writes instead
-  bool strict = false;  // its reads miss while the writer's heartbeat is stale
+  bool evict = true;      // false: a full namespace refuses writes instead
+  bool strict = false;    // its reads miss while the writer's heartbeat is stale
+  bool tiny_lfu = false;  // admission by frequency, see admission.cc; for one that evicts
   friend bool operator==(const NamespaceOptions&, const NamespaceOptions&) = default;
 };
 
@@ -223,10 +225,11 @@ class StoreWriter {
   // A segment on its way to be free.
   struct Victim {
     std::uint32_t segment = 0;
-    std::uint16_t namespace_id = 0;
+    std::uint16_t owner = 0;
     LogKind log = LogKind::kMain;
     bool compact = false;          // keep all that lives
     bool flushed = false;          // nothing in it is visible
+    bool admission = false;        // by frequency, from the small log
     std::uint32_t keep_above = 0;  // of the main log, what was read more often than that
     std::uint32_t entries = 0;     // in it, dead ones included
     std::uint32_t offset = 0;      // walked so far
@@ -255,12 +258,38 @@ class StoreWriter {
   void HideEntries(std::uint16_t id);
   std::optional<std::uint16_t> TakeNamespaceId();
 
+  // admission.cc
+  bool IsTinyLfu(std::uint16_t owner) const;
+  void CountUse(std::uint16_t owner, std::uint64_t hash);
+  void PrepareAdmission(std::uint16_t owner, std::uint32_t entries);
+  bool Admits(std::uint16_t owner, std::uint64_t hash);
+
+  // shared_log.cc
+  std::uint16_t OwnerFor(std::uint16_t namespace_id, std::uint64_t bytes) const;
+  bool NothingLeftOf(std::uint16_t dropped);
+  void RewriteShared(std::uint64_t sequence);
+  Status ClaimShared(std::uint16_t namespace_id);
+
+  // runs.cc
+  bool NeedsRun(std::uint64_t value_bytes) const;
+  bool HoldsLargeValue(std::uint32_t segment) const;
+  Status MakeSegments(std::uint16_t namespace_id, std::uint32_t length);
+  std::uint64_t CostOf(std::uint32_t segment) const;
+  std::optional<std::uint32_t> CheapestPlace(std::uint32_t length);
+  void ClearRange(std::uint32_t from, std::uint32_t length);
+  Result<Place> ReserveRun(std::uint16_t namespace_id, LogKind log, std::uint64_t bytes);
+  bool KeepRun(std::uint32_t segment, std::uint32_t keep_above);
   // recovery.cc
   Status TakeOver(RecoveryReport* report);
   void TakeOverNamespaces(RecoveryReport* report);
   void FinishDrops();
-  bool PlausibleSegment(const SegmentHeader& header) const;
+  bool PlausibleSegment(std::uint32_t segment) const;
+  bool WholeRun(std::uint32_t segment) const;
+  bool IsBody(std::uint32_t segment) const;
+  bool HoldsEntries(std::uint32_t segment) const;
+  bool MayHold(const SegmentHeader& header, const EntryView& entry) const;
   void TakeOverSegments(RecoveryReport* report);
+  void TakeOverSegment(std::uint32_t segment, RecoveryReport* report);
   void RepublishTail(std::uint32_t segment, RecoveryReport* report);
   bool Republish(const Place& place, const EntryView& entry);
   void SumUp();
@@ -293,7 +322,8 @@ class StoreWriter {
   std::uint32_t QuotaSegments(std::uint16_t namespace_id) const;
   bool MayEvict(std::uint16_t namespace_id) const;
   // Where a write of this key belongs.
-  LogKind LogFor(const NewEntry& entry, std::uint64_t hash, const std::optional<SlotRef>& existing);
+  LogKind LogFor(std::uint16_t owner, bool negative, std::uint64_t hash,
+                 const std::optional<SlotRef>& existing);
   Status FullError(std::uint16_t namespace_id, bool over_quota) const;
   // Sees to it that the log has room for an entry, or that the namespace may take another segment
   // and there is one.
@@ -309,6 +339,8 @@ class StoreWriter {
   void DropUnwalkable(const Victim& victim);
   void EvictEntry(const Victim& victim, const EntryView& entry);
   bool MoveEntry(const EntryView& entry, const SlotRef& ref, LogKind log, std::uint32_t reads);
+  bool MoveTo(std::uint16_t owner, const EntryView& entry, const SlotRef& ref, LogKind log,
+              std::uint32_t reads);
   void CountEvicted(std::uint64_t entries);
   void Pace(std::uint16_t namespace_id, std::uint64_t bytes);
 
@@ -319,7 +351,15 @@ class StoreWriter {
   NamespaceTable names_;
   IndexWriter index_;
   std::unordered_map<std::uint16_t, Ghost> ghosts_;  // by namespace
+  // Of a namespace with TinyLFU admission: what was used, and how often the average entry that
+  // would leave its main log next.
+  struct Admission {
+    FrequencySketch sketch;
+    double bar = 0;
+  };
+  std::unordered_map<std::uint16_t, Admission> admissions_;
   std::optional<Victim> victim_;
+  std::uint32_t run_search_ = 0;
   ScrubState scrub_;
   std::optional<Recount> recount_;
   std::uint16_t writing_namespace_ = 0;  // its open segments are not evicted for index pages

@@ -57,11 +57,12 @@ std::string Fields(const ipc::OpenMethod& open) {
 std::string Fields(const ipc::StatusRequest&) { return R"("kind": "status")"; }
 
 std::string SettingsFields(const ipc::NamespaceSettings& settings) {
-  return fmt::format(R"("name": {}, "hard_ttl_ms": {}, "soft_ttl_ms": {}, "quota_min_bytes": {}, )"
-                     R"("quota_max_bytes": {}, "refuse_when_full": {}, "strict": {})",
-                     Quoted(settings.name), Word(settings.hard_ttl_ms), Word(settings.soft_ttl_ms),
-                     Word(settings.quota_min_bytes), Word(settings.quota_max_bytes),
-                     settings.refuse_when_full, settings.strict);
+  return fmt::format(
+      R"("name": {}, "hard_ttl_ms": {}, "soft_ttl_ms": {}, "quota_min_bytes": {}, )"
+      R"("quota_max_bytes": {}, "refuse_when_full": {}, "strict": {}, "tiny_lfu": {})",
+      Quoted(settings.name), Word(settings.hard_ttl_ms), Word(settings.soft_ttl_ms),
+      Word(settings.quota_min_bytes), Word(settings.quota_max_bytes), settings.refuse_when_full,
+      settings.strict, settings.tiny_lfu);
 }
 
 std::string Fields(const ipc::CreateNamespace& create) {
@@ -140,10 +141,11 @@ std::string Fields(const ipc::MethodInfo& info) {
 std::string NamespaceFields(const ipc::NamespaceStatus& status) {
   return fmt::format(
       R"("id": {}, "name": {}, "used_bytes": {}, "quota_max_bytes": {}, "hard_ttl_ms": {}, )"
-      R"("soft_ttl_ms": {}, "evicts": {}, "strict": {}, "quota_min_bytes": {})",
+      R"("soft_ttl_ms": {}, "evicts": {}, "strict": {}, "quota_min_bytes": {}, )"
+      R"("tiny_lfu": {})",
       status.id, Quoted(status.name), Word(status.used_bytes), Word(status.quota_max_bytes),
       Word(status.hard_ttl_ms), Word(status.soft_ttl_ms), status.evicts, status.strict,
-      Word(status.quota_min_bytes));
+      Word(status.quota_min_bytes), status.tiny_lfu);
 }
 
 std::string Item(const ipc::NamespaceStatus& status) { return "{" + NamespaceFields(status) + "}"; }
@@ -269,8 +271,8 @@ std::vector<ipc::ClientMessage> ToDaemon() {
           {4, ipc::OpenMethod{"transit.sign"}},
           {5, ipc::StatusRequest{}},
           {6, ipc::CreateNamespace{{"users", 0x8101010101010101U, 0x8202020202020202U,
-                                    0x8303030303030303U, 0x8404040404040404U, true, false}}},
-          {7, ipc::AlterNamespace{{"u", 1, 2, 3, 4, false, true}, 0x85050505}},
+                                    0x8303030303030303U, 0x8404040404040404U, true, false, true}}},
+          {7, ipc::AlterNamespace{{"u", 1, 2, 3, 4, false, true, false}, 0x85050505}},
           {8, ipc::DropNamespace{"users"}},
           {9, ipc::FlushNamespace{"users"}},
           {10, ipc::ListNamespaces{0xff01}}};
@@ -295,7 +297,7 @@ std::vector<ipc::ServerMessage> ToClient() {
           {4, ipc::NamespaceInfo{2, "", false, 1}},
           {5, ipc::MethodInfo{0x81020304, "transit.sign"}},
           {6, SomeReport()},
-          {7, ipc::NamespaceStatus{0xff02, "items", 1, 2, 3, 4, true, false, 5}},
+          {7, ipc::NamespaceStatus{0xff02, "items", 1, 2, 3, 4, true, false, 5, true}},
           {8, ipc::NamespaceList{{{3, "a", 1, 2, 3, 4, false, true, 5}, {4, "", 6, 7, 8, 9}},
                                  0x80000001}},
           {0, ipc::Ended{{Code::kUnavailable, "shutting down", std::nullopt}}}};

@@ -47,6 +47,7 @@ struct Load {
   std::uint64_t spread;
   std::uint32_t delete_one_in;  // 0 = never
   bool may_miss;                // by deletion or eviction
+  std::uint64_t max_value_bytes = 0;
 };
 
 struct Report {
@@ -140,7 +141,7 @@ Report Collect(std::vector<ChildProcess>& readers) {
 
 void Run(const char* name, const Load& load, std::uint64_t reads) {
   HEARTH_SHOW_SEED();
-  TestStore store({.segments = load.segments});
+  TestStore store({.segments = load.segments, .max_value_bytes = load.max_value_bytes});
   REQUIRE(store.Namespace("n") == 1);
   // Of whole pages, as every region is.
   auto memory =
@@ -220,6 +221,17 @@ TEST_CASE("processes: hot keys overwritten at full speed, none is ever missing, 
 TEST_CASE("processes: large values in a tiny store, so that copies and reuse overlap") {
   Run("large", {.segments = 8, .keys = 2, .spread = 16'000, .delete_one_in = 0, .may_miss = false},
       Reads(10 * kMillion));
+}
+
+TEST_CASE("processes: values of several segments, overwritten and freed under their readers") {
+  Run("runs",
+      {.segments = 32,
+       .keys = 3,
+       .spread = 220'000,
+       .delete_one_in = 0,
+       .may_miss = false,
+       .max_value_bytes = 256 * kKiB},
+      Reads(kMillion * 3 / 10));
 }
 
 TEST_CASE("processes: eviction and deletion at full speed never show a wrong value") {

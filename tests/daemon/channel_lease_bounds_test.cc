@@ -70,7 +70,6 @@ TEST_CASE("lease bounds: malformed requests change nothing") {
       {ipc::kOpRelease, ReleasePayload("key", token) + "y"},
   };
   for (const auto& [opcode, payload] : wrong) {
-    CAPTURE(opcode);
     CheckRefused(rig.Ask(0, opcode, payload), Code::kInvalidArgument);
   }
   CHECK(rig.Ask(0, ipc::kOpFill, fill).code() == Code::kOk);
@@ -81,7 +80,6 @@ TEST_CASE("lease bounds: who may not write gets no lease, and none of an unknown
   for (const auto& [ns, code] :
        {std::pair(2U, Code::kPermissionDenied), std::pair(7U, Code::kNotFound),
         std::pair(65537U, Code::kNotFound)}) {
-    CAPTURE(ns);
     const std::vector<std::pair<ipc::Opcode, std::string>> requests = {
         {ipc::kOpLease, LeasePayload("key")}, {ipc::kOpFill, FillPayload("key", 1, "x")}};
     for (const auto& [opcode, payload] : requests) {

@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -96,6 +97,7 @@ name = "first"
 size = "64MiB"
 segment_size = "1MiB"
 max_namespaces = 10
+max_value = "1MiB"
 huge_pages = true
 [[store.namespace]]
 name = "users"
@@ -107,6 +109,7 @@ eviction = "none"
 [[store.namespace]]
 name = "other"
 eviction = "s3-fifo"
+admission = "tinylfu"
 strict = true
 
 [[store]]
@@ -142,6 +145,9 @@ TEST_CASE("every key is read") {
   CHECK(first.bytes == 64 * kMiB);
   CHECK(first.segment_bytes == kMiB);
   CHECK(first.max_namespaces == 10);
+  CHECK(first.max_value_bytes == kMiB);
+  CHECK(std::count_if(first.namespaces.begin(), first.namespaces.end(),
+                      [](const NamespaceConfig& item) { return item.tiny_lfu; }) == 1);
   CHECK(first.huge_pages);
   CHECK_FALSE(config.stores[1].huge_pages);
   REQUIRE(first.namespaces.size() == 3);
@@ -257,6 +263,11 @@ TEST_CASE("numbers outside their range are told with the range") {
   CheckWrong("[limits]\npin_max = '61s'\n", "2:11", "between 1ms and 1m");
   CheckWrong("[store]\nsize = '1KiB'\n", "2:8", "between 1.00 MiB and 2.00 TiB");
   CheckWrong("[store]\nsegment_size = '4MiB'\n", "2:16", "between 64.0 KiB and 2.00 MiB");
+  CheckWrong("[store]\nmax_value = '65MiB'\n", "2:13", "64.0 MiB");
+  CheckWrong("[store]\nsize = '64MiB'\nmax_value = '17MiB'\n", "3:13", "a quarter of the store");
+  CheckWrong("[[store.namespace]]\nname = 'n'\nadmission = 'lru'\n", "3:13", "tinylfu");
+  CheckWrong("[[store.namespace]]\nname = 'n'\neviction = 'none'\nadmission = 'tinylfu'\n", "4:13",
+             "a namespace that evicts");
   CheckWrong("[store]\nmax_namespaces = 1\n", "2:18", "from 2 to 65536");
   CheckWrong("[store]\nmax_namespaces = 65537\n", "2:18", "from 2 to 65536");
 }

@@ -95,7 +95,7 @@ TEST_CASE("changes are refused with their reasons, and change nothing") {
   CHECK(Asked(rig, *peer, Create(std::string(1000, 'n'))).starts_with("error INVALID_ARGUMENT"));
   CHECK(Asked(rig, *peer, Create("a\nb")).starts_with("error INVALID_ARGUMENT: 'a?b' is not"));
   CHECK(Asked(rig, *peer, Drop("nobody")) == "error NOT_FOUND: no namespace 'nobody'");
-  for (const std::uint32_t fields : {1U, 1U << 7U, 0x80000000U}) {
+  for (const std::uint32_t fields : {1U, 1U << 8U, 0x80000000U}) {
     CHECK(Asked(rig, *peer,
                 {.request_id = 0, .body = ipc::AlterNamespace{{.name = "default"}, fields}})
               .starts_with("error INVALID_ARGUMENT: this hearthd does not know"));

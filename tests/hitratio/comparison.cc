@@ -116,6 +116,7 @@ Row Compare(const Trace& original, const CaseOptions& options) {
   Fitted fitted = Fit(original, options);
   fitted.engine.lost_touches = options.lost_touches;
   fitted.engine.touch_batch = options.touch_batch;
+  fitted.engine.tiny_lfu = options.tiny_lfu;
   const Trace& trace = fitted.trace;
   Row row{.trace = trace.name,
           .percent = options.percent,

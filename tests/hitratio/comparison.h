@@ -31,7 +31,8 @@ struct CaseOptions {
   std::uint32_t segments = 128;  // wished; fewer where entries would not fit
   std::uint32_t lost_touches = 0;
   std::uint32_t touch_batch = 1;
-  bool model = false;  // also the model of S3-FIFO on segments
+  bool model = false;     // also the model of S3-FIFO on segments
+  bool tiny_lfu = false;  // the engine with TinyLFU admission
 };
 
 struct Row {

@@ -16,7 +16,7 @@ Engine::Engine(const Trace& trace, const EngineOptions& options)
       store_({.segments = options.segments,
               .segment_bytes = options.segment_bytes,
               .monotonic_ns = 1'000'000'000'000U}),
-      namespace_(store_.Namespace("trace")),
+      namespace_(store_.Namespace("trace", {.tiny_lfu = options.tiny_lfu})),
       key_(std::max<std::size_t>(trace.key_bytes, sizeof(std::uint64_t)), 'k'),
       content_(store_.view().max_value_bytes(), 'v'),
       sizes_(trace.objects),

@@ -35,6 +35,7 @@ struct EngineOptions {
   std::uint32_t lost_touches = 0;  // per cent
   std::uint32_t touch_batch = 1;   // reads that are reported together
   std::uint64_t seed = 1;
+  bool tiny_lfu = false;  // admission by frequency
 };
 
 // Moves the store's clock with the trace, so entries expire in it.

@@ -32,6 +32,20 @@ TEST_CASE("The engine is near S3-FIFO and never below LRU on every stream") {
   }
 }
 
+TEST_CASE("TinyLFU admission keeps a part of a loop, and costs little elsewhere") {
+  for (const StreamOptions& stream : Streams(true)) {
+    if (stream.name != "loop" && stream.name != "loop-and-zipf" && stream.name != "zipf-0.8")
+      continue;
+    CAPTURE(stream.name);
+    const Trace trace = MakeStream(stream);
+    const Row plain = Compare(trace, {.percent = 10});
+    const Row admitted = Compare(trace, {.percent = 10, .tiny_lfu = true});
+    CHECK(admitted.broken.empty());
+    CHECK(admitted.engine.percent() > plain.engine.percent() - 1.5);
+    if (stream.name == "loop") CHECK(admitted.engine.percent() > 2 * plain.engine.percent());
+  }
+}
+
 TEST_CASE("A writer that can be told of reads is told") {
   struct Deaf {};
   struct Listener {

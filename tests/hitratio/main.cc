@@ -21,6 +21,7 @@ struct Options {
   std::string only;
   bool full = false;
   bool model = false;
+  bool tiny_lfu = false;
   std::uint32_t segments = 128;
   std::uint32_t touch_batch = 1;
   std::vector<double> percents;
@@ -50,7 +51,8 @@ class Runner {
                                         .segments = options_.segments,
                                         .lost_touches = lost,
                                         .touch_batch = options_.touch_batch,
-                                        .model = options_.model}));
+                                        .model = options_.model,
+                                        .tiny_lfu = options_.tiny_lfu}));
         fmt::print("{}", TableLine(rows_.back()));
         std::fflush(stdout);
       }
@@ -117,6 +119,7 @@ int Run(int argc, char** argv) {
   app.add_flag("--full", options.full,
                "long streams, all traces, sizes and shares of lost touches");
   app.add_flag("--model", options.model, "also the model of S3-FIFO on segments");
+  app.add_flag("--tinylfu", options.tiny_lfu, "the engine with TinyLFU admission");
   app.add_option("--only", options.only, "only traces whose name contains the regular expression");
   app.add_option("--percent", options.percents, "cache sizes, % of the distinct bytes");
   app.add_option("--lost", options.lost_touches, "shares of lost touches, %");

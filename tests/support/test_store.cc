@@ -21,11 +21,14 @@ HashSecret TestSecret() {
 namespace {
 
 cache::Store MakeStore(const TestStoreOptions& options, const Clock& clock) {
-  auto store = cache::Store::Create({.name = "test",
-                                     .bytes = options.segments * options.segment_bytes,
-                                     .segment_bytes = options.segment_bytes,
-                                     .namespace_capacity = options.namespace_capacity},
-                                    clock);
+  auto store = cache::Store::Create(
+      {.name = "test",
+       .bytes = options.segments * options.segment_bytes,
+       .segment_bytes = options.segment_bytes,
+       .namespace_capacity = options.namespace_capacity,
+       .max_value_bytes =
+           options.max_value_bytes != 0 ? options.max_value_bytes : options.segment_bytes / 4},
+      clock);
   if (!store.ok()) fmt::print(stderr, "{}\n", store.status().ToString());
   HEARTH_CHECK(store.ok());
   return std::move(store).value();

@@ -26,6 +26,7 @@ struct TestStoreOptions {
   std::uint32_t segments = 8;
   std::uint64_t segment_bytes = 64 * kKiB;
   std::uint32_t namespace_capacity = 8;
+  std::uint64_t max_value_bytes = 0;  // 0: a quarter of a segment, so that no value needs a run
   std::uint64_t monotonic_ns = 1'000'000'000'000U;  // of the clock, at store time 0
 };
 

@@ -40,6 +40,7 @@ socket_mode = "0666"
 [[store]]
 name = "default"
 size = "64MiB"
+max_value = "512KiB"
 
 [[store.namespace]]
 name = "default"

@@ -48,6 +48,10 @@ class Namespaces(CliTest):
         answer = self.json(self.hearth("namespace", "alter", "a", "--ttl", "none", "--soft-ttl", "none",
                                        "--refuse-when-full", "yes", "--json"))
         self.assertEqual((answer["ttl_ms"], answer["evicts"]), (None, False))
+        self.check(self.hearth("namespace", "alter", "a", "--tinylfu", "yes"), USAGE, "does not evict")
+        answer = self.json(self.hearth("namespace", "alter", "a", "--refuse-when-full", "no",
+                                       "--tinylfu", "yes", "--json"))
+        self.assertEqual((answer["admission"], answer["evicts"]), ("tinylfu", True))
         self.check(self.hearth("namespace", "alter", "a"), USAGE, "name at least one setting")
         self.check(self.hearth("namespace", "alter", "nobody", "--ttl", "1m"), FAILURE, "no namespace 'nobody'")
         self.hearth("namespace", "drop", "a")

@@ -252,6 +252,8 @@ void AddSettings(CLI::App* command, NamespaceCommand* to) {
              ParseYesNo, &S::refuse_when_full, ipc::kFieldRefuseWhenFull);
   AddSetting(command, to, "--strict", "Miss while hearthd does not run", "yes|no", ParseYesNo,
              &S::strict, ipc::kFieldStrict);
+  AddSetting(command, to, "--tinylfu", "Admission by frequency", "yes|no", ParseYesNo, &S::tiny_lfu,
+             ipc::kFieldTinyLfu);
 }
 
 void AddNamespaceCommands(CLI::App* app, Everything* all) {
@@ -304,14 +306,6 @@ void AddStoreCommands(CLI::App* app, Everything* all) {
   save->callback([all] {
     all->run = [all] { return RunStoreSave(all->global, all->store, all->store_file); };
   });
-}
-
-Result<double> ParseRate(const std::string& text) {
-  double rate = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  if (error == std::errc() && stop == text.data() + text.size() && rate > 0 && rate < 1e12)
-    return rate;
-  return Error(Code::kInvalidArgument, "'{}' is no number of records per second", text);
 }
 
 void AddPrewarm(CLI::App* app, Everything* all) {

@@ -39,6 +39,7 @@ Json NamespaceJson(const ipc::NamespaceStatus& item) {
   json["evicts"] = item.evicts;
   json["strict"] = item.strict;
   json["quota_min_bytes"] = item.quota_min_bytes;
+  json["admission"] = item.tiny_lfu ? "tinylfu" : "s3-fifo";
   return json;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -143,6 +144,14 @@ Result<std::uint64_t> ParseTtl(std::string_view text) {
 Result<std::uint64_t> ParseDefaultTtl(std::string_view text) {
   if (text == "none" || text == "never") return std::uint64_t{0};
   return ParseTtl(text);
+}
+
+Result<double> ParseRate(const std::string& text) {
+  double rate = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+  if (error == std::errc() && stop == text.data() + text.size() && rate > 0 && rate < 1e12)
+    return rate;
+  return Error(Code::kInvalidArgument, "'{}' is no number of records per second", text);
 }
 
 Result<bool> ParseYesNo(std::string_view text) {

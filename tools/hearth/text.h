@@ -38,6 +38,8 @@ Result<std::uint64_t> ParseTtl(std::string_view text);
 // A namespace's default TTL in ms: as above, and "none" or "never" as 0.
 Result<std::uint64_t> ParseDefaultTtl(std::string_view text);
 Result<bool> ParseYesNo(std::string_view text);
+// Records per second.
+Result<double> ParseRate(const std::string& text);
 
 // The candidate nearest to a mistyped word, if one is near enough to be worth naming.
 std::optional<std::string> Nearest(std::string_view word,

@@ -91,7 +91,7 @@ func describeRequest(f fields, m controlwire.ClientMessageReader) {
 func describeSettings(f fields, s controlwire.NamespaceSettingsReader) {
 	f["name"], f["hard_ttl_ms"], f["soft_ttl_ms"] = s.Name(), word(s.HardTtlMs()), word(s.SoftTtlMs())
 	f["quota_min_bytes"], f["quota_max_bytes"] = word(s.QuotaMinBytes()), word(s.QuotaMaxBytes())
-	f["refuse_when_full"], f["strict"] = s.RefuseWhenFull(), s.Strict()
+	f["refuse_when_full"], f["strict"], f["tiny_lfu"] = s.RefuseWhenFull(), s.Strict(), s.TinyLfu()
 }
 
 func describeNamespaces(list interface {
@@ -109,7 +109,7 @@ func describeNamespace(f fields, n controlwire.NamespaceStatusReader) fields {
 	f["id"], f["name"], f["used_bytes"] = n.Id(), n.Name(), word(n.UsedBytes())
 	f["quota_max_bytes"], f["hard_ttl_ms"] = word(n.QuotaMaxBytes()), word(n.HardTtlMs())
 	f["soft_ttl_ms"], f["evicts"], f["strict"] = word(n.SoftTtlMs()), n.Evicts(), n.Strict()
-	f["quota_min_bytes"] = word(n.QuotaMinBytes())
+	f["quota_min_bytes"], f["tiny_lfu"] = word(n.QuotaMinBytes()), n.TinyLfu()
 	return f
 }
 
@@ -274,7 +274,7 @@ func buildRequest(f fields, m controlwire.ClientMessageBuilder) {
 func buildSettings(f fields) *NamespaceSettings {
 	return &NamespaceSettings{Name: f.text("name"), HardTTLMs: f.number("hard_ttl_ms"), SoftTTLMs: f.number("soft_ttl_ms"),
 		QuotaMinBytes: f.number("quota_min_bytes"), QuotaMaxBytes: f.number("quota_max_bytes"),
-		RefuseWhenFull: f.truth("refuse_when_full"), Strict: f.truth("strict")}
+		RefuseWhenFull: f.truth("refuse_when_full"), Strict: f.truth("strict"), TinyLFU: f.truth("tiny_lfu")}
 }
 
 func buildNamespace(f fields, n controlwire.NamespaceStatusBuilder) {
@@ -287,6 +287,7 @@ func buildNamespace(f fields, n controlwire.NamespaceStatusBuilder) {
 	n.SetEvicts(f.truth("evicts"))
 	n.SetStrict(f.truth("strict"))
 	n.SetQuotaMinBytes(f.number("quota_min_bytes"))
+	n.SetTinyLfu(f.truth("tiny_lfu"))
 }
 
 func buildAnswer(f fields, m controlwire.ServerMessageBuilder) {

@@ -12,6 +12,7 @@ type NamespaceSettings struct {
 	HardTTLMs, SoftTTLMs         uint64
 	QuotaMinBytes, QuotaMaxBytes uint64
 	RefuseWhenFull, Strict       bool
+	TinyLFU                      bool
 }
 
 // Which settings AlterNamespace changes: the fields of the schema's NamespaceSettings by number.
@@ -22,6 +23,7 @@ const (
 	FieldQuotaMax
 	FieldRefuseWhenFull
 	FieldStrict
+	FieldTinyLFU
 )
 
 func (s *NamespaceSettings) write(to controlwire.NamespaceSettingsBuilder) {
@@ -32,6 +34,7 @@ func (s *NamespaceSettings) write(to controlwire.NamespaceSettingsBuilder) {
 	to.SetQuotaMaxBytes(s.QuotaMaxBytes)
 	to.SetRefuseWhenFull(s.RefuseWhenFull)
 	to.SetStrict(s.Strict)
+	to.SetTinyLfu(s.TinyLFU)
 }
 
 func writeCreateNamespace(s *NamespaceSettings) func(controlwire.ClientMessageBuilder) {

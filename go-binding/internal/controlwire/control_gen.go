@@ -1337,6 +1337,13 @@ func (r NamespaceSettingsReader) Strict() bool {
 	return wire.Struct(r).Bit(257)
 }
 
+// TinyLfu returns the field tinyLfu.
+//
+// Admission by frequency.
+func (r NamespaceSettingsReader) TinyLfu() bool {
+	return wire.Struct(r).Bit(258)
+}
+
 // NamespaceSettingsBuilder builds the struct NamespaceSettings; see NamespaceSettingsReader.
 type NamespaceSettingsBuilder wire.StructBuilder
 
@@ -1391,6 +1398,12 @@ func (b NamespaceSettingsBuilder) SetRefuseWhenFull(v bool) {
 func (b NamespaceSettingsBuilder) SetStrict(v bool) {
 	s := wire.StructBuilder(b)
 	s.SetBit(257, v)
+}
+
+// SetTinyLfu sets the field tinyLfu.
+func (b NamespaceSettingsBuilder) SetTinyLfu(v bool) {
+	s := wire.StructBuilder(b)
+	s.SetBit(258, v)
 }
 
 // NamespaceSettingsListReader reads a list of NamespaceSettings.
@@ -2695,6 +2708,11 @@ func (r NamespaceStatusReader) QuotaMinBytes() uint64 {
 	return wire.Struct(r).Uint64(40)
 }
 
+// TinyLfu returns the field tinyLfu.
+func (r NamespaceStatusReader) TinyLfu() bool {
+	return wire.Struct(r).Bit(18)
+}
+
 // NamespaceStatusBuilder builds the struct NamespaceStatus; see NamespaceStatusReader.
 type NamespaceStatusBuilder wire.StructBuilder
 
@@ -2761,6 +2779,12 @@ func (b NamespaceStatusBuilder) SetStrict(v bool) {
 func (b NamespaceStatusBuilder) SetQuotaMinBytes(v uint64) {
 	s := wire.StructBuilder(b)
 	s.SetUint64(40, v)
+}
+
+// SetTinyLfu sets the field tinyLfu.
+func (b NamespaceStatusBuilder) SetTinyLfu(v bool) {
+	s := wire.StructBuilder(b)
+	s.SetBit(18, v)
 }
 
 // NamespaceStatusListReader reads a list of NamespaceStatus.
