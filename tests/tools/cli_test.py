@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness import HEARTH_CLI, HEARTHD  # noqa: E402
 
 FILES = ["test_commands", "test_errors", "test_large", "test_namespaces", "test_operations", "test_packages",
-         "test_prewarm", "test_rejects", "test_scan"]
+         "test_prewarm", "test_rejects", "test_scan", "test_store"]
 EXIT_SKIPPED = 77
 
 
