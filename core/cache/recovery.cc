@@ -129,7 +129,7 @@ bool StoreWriter::PlausibleSegment(std::uint32_t segment) const {
        NamespaceStateOf(view_.namespace_record(header.namespace_id).state.LoadRelaxed()) !=
            NamespaceState::kFree);
   return owned && header.log <= static_cast<std::uint8_t>(LogKind::kSmall) &&
-         end <= view_.segment_bytes() && end % 8 == 0 &&
+         end <= std::uint64_t{header.run_length} * view_.segment_bytes() && end % 8 == 0 &&
          header.indexed_watermark.LoadRelaxed() <= end &&
          header.indexed_watermark.LoadRelaxed() % 8 == 0 && WholeRun(segment);
 }
@@ -208,7 +208,11 @@ void StoreWriter::TakeOverSegment(std::uint32_t segment, RecoveryReport* report)
   }
   if (!HoldsEntries(segment) || !PlausibleSegment(segment)) {
     if (header.mark != kSegmentMark || state != SegmentState::kFree) {
-      NoteDamage(report, "the header of segment {} is damaged: the segment is dropped", segment);
+      NoteDamage(
+          report,
+          "the header of segment {} is damaged (state {}, owner {}, run {}, watermark {}): the "
+          "segment is dropped",
+          segment, static_cast<int>(state), header.namespace_id, header.run_length, end);
       ++report->dropped_segments;
     }
     header.mark = kSegmentMark;

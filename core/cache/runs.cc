@@ -55,7 +55,8 @@ std::uint64_t StoreWriter::CostOf(std::uint32_t segment) const {
   const SegmentHeader& header = view_.segment(first);
   const std::uint64_t live = header.write_watermark.LoadRelaxed() - header.dead_bytes.LoadRelaxed();
   switch (SegmentStateOf(header.state_generation.LoadRelaxed())) {
-    case SegmentState::kFree: return 0;
+    // One that is held back until the scrub has been through is free for nobody.
+    case SegmentState::kFree: return header.write_watermark.LoadRelaxed() == 0 ? 0 : kImpossible;
     case SegmentState::kOpen:
     case SegmentState::kSealed: break;
     default: return kImpossible;

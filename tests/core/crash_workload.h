@@ -20,7 +20,9 @@ namespace hearth::testing {
 
 struct CrashShape {
   std::uint32_t evicted_keys = 3000;
-  std::uint64_t spread = 500;  // of the values' lengths
+  std::uint64_t spread = 500;      // of the values' lengths
+  std::uint64_t large_one_in = 0;  // sets of the evicted namespace with a large value
+  std::uint64_t large_spread = 200'000;
 };
 
 class CrashWorkload {
@@ -71,8 +73,14 @@ class CrashWorkload {
     if (kind < 7)
       operation.kind = Kind::kDelete;
     else
-      operation.value = MakeSelfCheckingValue(operation.key, n, shape_.spread);
+      operation.value = MakeSelfCheckingValue(operation.key, n, SpreadOf(operation, random));
     return operation;
+  }
+
+  std::uint64_t SpreadOf(const Operation& operation, Random& random) const {
+    const bool large =
+        operation.ns == kEvicted && shape_.large_one_in != 0 && random.OneIn(shape_.large_one_in);
+    return large ? shape_.large_spread : shape_.spread;
   }
 
   // Executes number `n`. Refusals are a broken workload.

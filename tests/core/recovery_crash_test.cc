@@ -46,6 +46,10 @@ constexpr const char* kSplitPoints[] = {
     "index.after_format",  "index.before_split_noted", "index.before_directory",
     "index.mid_directory", "index.after_split",        "index.before_link",
 };
+constexpr const char* kRunPoints[] = {
+    "run.mid_take",      "run.after_first",        "run.mid_free",      "run.mid_relink",
+    "writer.after_body", "writer.after_watermark", "writer.after_slot", "writer.after_generation",
+};
 constexpr const char* kRecoveryPoints[] = {"recover.before_index", "recover.before_recount"};
 
 // Dies, by an exception, when a point is reached for the `hit`th time: memory is then as a SIGKILL
@@ -71,7 +75,9 @@ class Lives {
   Lives(std::uint64_t seed, std::uint32_t segments, const testing::CrashShape& shape = {})
       : random_(seed),
         workload_(seed, shape),
-        store_({.segments = segments, .namespace_capacity = 4}) {
+        store_({.segments = segments,
+                .namespace_capacity = 4,
+                .max_value_bytes = shape.large_one_in == 0 ? 0 : 512 * kKiB}) {
     CrashWorkload::CreateNamespaces(store_.writer());
   }
 
@@ -171,6 +177,29 @@ TEST_CASE("recovery: a writer that dies in the middle of a split of the index") 
         writer.CheckAll();
       }
     }
+  }
+}
+
+TEST_CASE("recovery: a writer that dies while it writes, moves or frees a large value") {
+  HEARTH_SHOW_SEED();
+  Random random(RunSeed());
+  std::map<std::string, int> deaths;
+  for (int i = 0; i < (FullRun() ? 40 : 3); ++i) {
+    Lives writer(RunSeed() + static_cast<std::uint64_t>(i), 64,
+                 {.evicted_keys = 200, .large_one_in = 4});
+    for (int life = 0; life < 60; ++life) {
+      const char* const point = kRunPoints[random.Below(std::size(kRunPoints))];
+      CAPTURE(point);
+      if (writer.LiveUntil(point, 1 + random.Below(10))) {
+        ++deaths[point];
+        writer.TakeOver();
+      }
+      writer.CheckAll();
+    }
+  }
+  for (const char* point : kRunPoints) {
+    CAPTURE(point);
+    CHECK(deaths[point] > 0);
   }
 }
 
