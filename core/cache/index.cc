@@ -45,12 +45,18 @@ std::uint32_t IndexWriter::Next(std::uint32_t page, std::uint32_t bucket) const 
 
 template <class Visit>
 void IndexWriter::VisitChain(std::uint64_t hash, Visit visit) {
-  const std::uint32_t page = PageOf(hash);
-  for (std::uint32_t bucket = HomeBucket(hash); bucket != 0; bucket = Next(page, bucket)) {
+  // The page need not have been checked: lookups alone touch many, after a takeover, and end
+  // anyhow.
+  const std::uint32_t page =
+      DirectoryPage(view_.directory(view_.DirectoryIndex(hash)).LoadRelaxed());
+  std::uint32_t bucket = HomeBucket(hash);
+  for (std::uint32_t hop = 0; hop < kMaxChainBuckets; ++hop) {
     for (std::uint32_t slot = 0; slot < kSlotsPerBucket; ++slot) {
       const std::uint64_t word = BucketAt(page, bucket).slots[slot].LoadRelaxed();
       if (word != 0 && visit(SlotRef{page, bucket, slot, word})) return;
     }
+    bucket = Next(page, bucket);
+    if (bucket < kFirstOverflowBucket || bucket >= kBucketsPerPage) return;
   }
 }
 
@@ -156,6 +162,7 @@ void IndexWriter::Replace(const SlotRef& ref, std::uint64_t word) {
 void IndexWriter::Clear(std::uint64_t hash, const SlotRef& ref) {
   Drop(ref);
   if (ref.bucket < kFirstOverflowBucket) return;
+  static_cast<void>(PageOf(hash));  // checks the page: its chains are changed now
   // Only the last bucket of a chain is ever unlinked: a reader that stands in it and is led on into
   // another chain has seen all of its own chain already.
   while (true) {
