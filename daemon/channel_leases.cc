@@ -23,8 +23,18 @@ Status CheckFill(const ipc::FillBody& body, std::string_view rest) {
 
 }  // namespace
 
-std::uint64_t ChannelServer::FlushedVersion(std::uint32_t namespace_id) const {
-  return environment_.writer->view().namespace_record(namespace_id).flushed_version.LoadRelaxed();
+// REQUIRES: the namespace is there (CheckNamespace).
+std::uint64_t ChannelServer::FlushedVersion(std::uint32_t handle) const {
+  return environment_.writer->view()
+      .namespace_record(cache::NamespaceIdOf(handle))
+      .flushed_version.LoadRelaxed();
+}
+
+// A holder who may no longer fill, because the namespace is gone, has nobody wait for it.
+Status ChannelServer::RefuseHolder(const ipc::RequestHeader& request, const LeaseTable::Key& key,
+                                   std::uint64_t token, const Status& why) {
+  if (environment_.leases->Owns(session_->id, key, token)) environment_.leases->End(key);
+  return Refuse(request, why);
 }
 
 void ChannelServer::Changed(const ipc::RequestHeader& request, std::string_view key) {
@@ -79,12 +89,12 @@ Status ChannelServer::ExecuteFill(const ipc::RequestHeader& request) {
   ipc::FillBody body;
   if (!TakeBody(&rest, &body)) return Refuse(request, Malformed("a fill without its body"));
   if (const Status right = CheckFill(body, rest); !right.ok()) return Refuse(request, right);
-  if (const Status allowed = MayWrite(request.target); !allowed.ok())
-    return Refuse(request, allowed);
   const auto id = static_cast<std::uint16_t>(request.target);
   const std::string_view key = rest.substr(0, body.key_length);
   const LeaseTable::Key what{.namespace_id = request.target, .key = key};
-  if (!environment_.leases->Valid(session_->id, what, body.token, FlushedVersion(id)))
+  if (const Status allowed = MayWrite(request.target); !allowed.ok())
+    return RefuseHolder(request, what, body.token, allowed);
+  if (!environment_.leases->Valid(session_->id, what, body.token, FlushedVersion(request.target)))
     return AnswerLeaseOver(request, what, body.token);
   cache::StoreWriter& writer = *environment_.writer;
   const cache::Origin origin = OriginOf(request);
@@ -108,9 +118,9 @@ Status ChannelServer::ExecuteRelease(const ipc::RequestHeader& request) {
   if (!TakeBody(&rest, &body)) return Refuse(request, Malformed("a release without its body"));
   if (body.key_length != rest.size())
     return Refuse(request, Malformed("the key does not fill the payload"));
-  if (const Status known = CheckNamespace(request.target); !known.ok())
-    return Refuse(request, known);
   const LeaseTable::Key what{.namespace_id = request.target, .key = rest};
+  if (const Status known = CheckNamespace(request.target); !known.ok())
+    return RefuseHolder(request, what, body.token, known);
   if (!environment_.leases->Valid(session_->id, what, body.token, FlushedVersion(request.target)))
     return AnswerLeaseOver(request, what, body.token);
   environment_.leases->End(what);
@@ -131,9 +141,13 @@ Status ChannelServer::AnswerLeaseOver(const ipc::RequestHeader& request, const L
 Status ChannelServer::AnswerParked(const LeaseTable::Ready& ready) {
   Status status;
   switch (ready.why) {
-    case LeaseTable::Ready::Why::kFree:
-      status = ValueOrLease(ready.request, ready.key, /*wait=*/true);
+    case LeaseTable::Ready::Why::kFree: {
+      // It may have been dropped while the request waited, and its id be another's.
+      const Status allowed = MayWrite(ready.request.target);
+      status = allowed.ok() ? ValueOrLease(ready.request, ready.key, /*wait=*/true)
+                            : Refuse(ready.request, allowed);
       break;
+    }
     case LeaseTable::Ready::Why::kAbsent:
       status = Refuse(ready.request, KnownAbsent(), Execution::kDone);
       break;

@@ -95,7 +95,9 @@ class ChannelServer {
   // To be called when an executed request has changed a key, and when it has deleted one that was
   // not there: what is being loaded is older.
   void Changed(const ipc::RequestHeader& request, std::string_view key);
-  std::uint64_t FlushedVersion(std::uint32_t namespace_id) const;
+  std::uint64_t FlushedVersion(std::uint32_t handle) const;
+  Status RefuseHolder(const ipc::RequestHeader& request, const LeaseTable::Key& key,
+                      std::uint64_t token, const Status& why);
   Status AnswerLeaseOver(const ipc::RequestHeader& request, const LeaseTable::Key& key,
                          std::uint64_t token);
 

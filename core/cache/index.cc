@@ -40,7 +40,10 @@ std::uint32_t IndexWriter::PageOf(std::uint64_t hash) {
 }
 
 std::uint32_t IndexWriter::Next(std::uint32_t page, std::uint32_t bucket) const {
-  return static_cast<std::uint32_t>(BucketAt(page, bucket).link.LoadRelaxed() & 0xffffU);
+  const std::uint64_t link = BucketAt(page, bucket).link.LoadRelaxed();
+  // Damaged since the page was checked: the chain ends here.
+  if (link < kFirstOverflowBucket || link >= kBucketsPerPage) return 0;
+  return static_cast<std::uint32_t>(link);
 }
 
 template <class Visit>
@@ -56,7 +59,7 @@ void IndexWriter::VisitChain(std::uint64_t hash, Visit visit) {
       if (word != 0 && visit(SlotRef{page, bucket, slot, word})) return;
     }
     bucket = Next(page, bucket);
-    if (bucket < kFirstOverflowBucket || bucket >= kBucketsPerPage) return;
+    if (bucket == 0) return;
   }
 }
 
@@ -109,7 +112,8 @@ std::optional<SlotRef> IndexWriter::OldestInChain(
 bool IndexWriter::HasRoom(std::uint64_t hash) {
   const std::uint32_t page = PageOf(hash);
   std::uint32_t chain = 0;
-  for (std::uint32_t bucket = HomeBucket(hash); bucket != 0; bucket = Next(page, bucket)) {
+  for (std::uint32_t bucket = HomeBucket(hash); bucket != 0 && chain < kMaxChainBuckets;
+       bucket = Next(page, bucket)) {
     for (const Atomic<std::uint64_t>& slot : BucketAt(page, bucket).slots)
       if (slot.LoadRelaxed() == 0) return true;
     ++chain;
@@ -134,7 +138,7 @@ bool IndexWriter::InsertInPage(std::uint32_t page, std::uint64_t hash, std::uint
       return true;
     }
     const std::uint32_t next = Next(page, bucket);
-    if (next == 0) break;
+    if (next == 0 || chain == kMaxChainBuckets) break;
     bucket = next;
     ++chain;
   }
@@ -168,7 +172,9 @@ void IndexWriter::Clear(std::uint64_t hash, const SlotRef& ref) {
   while (true) {
     std::uint32_t before = 0;
     std::uint32_t last = HomeBucket(hash);
+    std::uint32_t length = 1;
     for (std::uint32_t next = Next(ref.page, last); next != 0; next = Next(ref.page, last)) {
+      if (++length > kMaxChainBuckets) return;
       before = last;
       last = next;
     }

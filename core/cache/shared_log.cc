@@ -42,11 +42,11 @@ void StoreWriter::RewriteShared(std::uint64_t sequence) {
 // Moves the entries of a namespace out of the shared segments into its own.
 Status StoreWriter::ClaimShared(std::uint16_t namespace_id) {
   if (victim_) FinishVictim();
-  const std::uint64_t now = view_.header().allocated_sequence.LoadRelaxed();
-  if (log_.SharedUpTo(now, /*seal=*/false).empty()) return Status::Ok();
+  constexpr std::uint64_t kAny = ~std::uint64_t{0};
+  if (log_.SharedUpTo(kAny, /*seal=*/false).empty()) return Status::Ok();
   // Room for what it can have there. This may evict, so that the list is made afterwards.
   HEARTH_TRY(MakeRoom(namespace_id, LogKind::kMain, view_.segment_bytes() / 2));
-  for (const std::uint32_t segment : log_.SharedUpTo(now, /*seal=*/false)) {
+  for (const std::uint32_t segment : log_.SharedUpTo(kAny, /*seal=*/false)) {
     const std::uint32_t end = view_.segment(segment).write_watermark.LoadRelaxed();
     EntryView entry;
     for (std::uint32_t offset = 0; offset < end && ParseEntry(view_, segment, offset, &entry);
@@ -54,6 +54,7 @@ Status StoreWriter::ClaimShared(std::uint16_t namespace_id) {
       if (entry.header.namespace_id != namespace_id || !Visible(entry)) continue;
       const auto ref = index_.FindEntry(HashEntry(view_, entry), segment, offset);
       if (!ref) continue;
+      NoteReplaced(ref->word);
       if (!MoveTo(namespace_id, entry, *ref, LogKind::kMain, SlotFrequency(ref->word)))
         return Error(Code::kResourceExhausted,
                      "no segment is free for the entries that the namespace has in segments "

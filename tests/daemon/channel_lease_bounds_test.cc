@@ -75,6 +75,51 @@ TEST_CASE("lease bounds: malformed requests change nothing") {
   CHECK(rig.Ask(0, ipc::kOpFill, fill).code() == Code::kOk);
 }
 
+TEST_CASE("lease bounds: a namespace that is dropped leaves nobody waiting, nor its id a lease") {
+  LeaseRig rig;
+  cache::StoreWriter& writer = rig.store().writer();
+  const std::uint64_t token = rig.TakeLease(0, "key");
+  rig.Wait(1, "key");
+  rig.Wait(2, "key");
+  REQUIRE(writer.DropNamespace(LeaseRig::kNs).ok());
+  // The id goes to another namespace, with a value under the same key.
+  while (writer.Reclaim(kMiB)) continue;
+  std::uint16_t id = 0;
+  for (int i = 0; id != LeaseRig::kNs; ++i) {
+    const auto created = writer.CreateNamespace(fmt::format("another{}", i), {});
+    REQUIRE(created.ok());
+    id = *created;
+  }
+  rig.store().Set(id, "key", "not yours");
+  CheckRefused(rig.Ask(0, ipc::kOpFill, FillPayload("key", token, "value")), Code::kNotFound);
+  for (const std::size_t waiter : {1U, 2U}) CheckRefused(rig.Only(waiter), Code::kNotFound);
+  CHECK(rig.leases().empty());
+}
+
+TEST_CASE("lease bounds: leases in a namespace whose id was another's before") {
+  LeaseRig rig;
+  cache::StoreWriter& writer = rig.store().writer();
+  REQUIRE(writer.DropNamespace(LeaseRig::kNs).ok());
+  while (writer.Reclaim(kMiB)) continue;
+  std::uint16_t id = 0;
+  for (int i = 0; id != LeaseRig::kNs; ++i) {
+    const auto created = writer.CreateNamespace(fmt::format("another{}", i), {});
+    REQUIRE(created.ok());
+    id = *created;
+  }
+  const std::uint32_t handle = writer.HandleOf(id);
+  REQUIRE(handle > 65535);
+  rig.AllowWrites(0, handle);
+  rig.client(0).Send(ipc::kOpLease, handle, LeasePayload("key"));
+  rig.Serve();
+  const std::uint64_t token = LeaseRig::Token(rig.Only(0));
+  rig.client(0).Send(ipc::kOpFill, handle, FillPayload("key", token, "value"));
+  rig.Serve();
+  CHECK(rig.Only(0).code() == Code::kOk);
+  std::string value;
+  CHECK(writer.Get(id, "key", &value).outcome == cache::ReadOutcome::kHit);
+}
+
 TEST_CASE("lease bounds: who may not write gets no lease, and none of an unknown namespace") {
   LeaseRig rig;
   for (const auto& [ns, code] :

@@ -155,10 +155,10 @@ class Run {
   void Cancel(std::size_t i) {
     std::uint32_t call_id = static_cast<std::uint32_t>(1 + random_.Below(200));
     if (!open_[i].empty() && random_.OneIn(2)) call_id = open_[i].begin()->first;
-    for (auto& [key, lease] : leases_) {
+    for (const auto& [key, lease] : leases_)
       if (lease.token != 0 && lease.session == i && random_.OneIn(3)) call_id = lease.call_id;
+    for (auto& [key, lease] : leases_)
       if (lease.token != 0 && lease.session == i && lease.call_id == call_id) lease = {};
-    }
     rig_.client(i).Send(rig_.client(i).Note(ipc::kOpCancel, call_id));
     rig_.Serve(now_);
     Collect(i);

@@ -43,6 +43,11 @@ class LeaseRig {
   daemon::LeaseTable& leases() { return leases_; }
   RingClient& client(std::size_t i) { return peers_[i]->far.channel(); }
   const ipc::ByteBudget& budget(std::size_t i) const { return peers_[i]->budget; }
+  // Lets a session write to a namespace that was made after it began.
+  void AllowWrites(std::size_t i, std::uint32_t handle) {
+    peers_[i]->session->may_write[cache::NamespaceIdOf(handle)] = {
+        .handle = handle, .known = true, .granted = true};
+  }
   // As the end of the session does, whether it was closed or its process was killed.
   void EndSession(std::size_t i) { peers_[i]->server.reset(); }
 
